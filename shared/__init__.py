@@ -1,0 +1,1 @@
+"""What every service imports: jobs, queue, worker runtime, storage, settings, errors, logs."""

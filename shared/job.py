@@ -1,0 +1,140 @@
+"""A job, as its status hash tells it, and the names of its tasks."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Literal, Self, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Stage = Literal["stt", "llm", "tts"]
+JobStatus = Literal["pending", "processing", "completed", "failed", "cancelled"]
+
+STAGES: tuple[Stage, ...] = ("stt", "llm", "tts")
+SPEECH_TO_SPEECH = "stt,llm,tts"
+ENDED: frozenset[JobStatus] = frozenset({"completed", "failed", "cancelled"})
+
+
+def task_name(stage: Stage, job_id: str, part: int | Literal["join"] | None = None) -> str:
+    """The element of a stage's list: `stt:<job>`, or for a part of a joined whole `tts:<job>:0` … `tts:<job>:join`."""
+    return f"{stage}:{job_id}" if part is None else f"{stage}:{job_id}:{part}"
+
+
+def stage_after(route: str, stage: Stage) -> Stage | None:
+    """The stage that follows `stage` on a route such as `stt,llm,tts`; None where it is the last."""
+    stages = cast("list[Stage]", route.split(","))
+    position = stages.index(stage) + 1
+    return stages[position] if position < len(stages) else None
+
+
+class JobError(BaseModel):
+    """Why a job failed."""
+
+    code: str = Field(description="A stable word for programs.", examples=["no_speech"])
+    message: str = Field(description="A sentence for people.")
+
+
+class StageEngine(BaseModel):
+    """Which engine did a stage's work."""
+
+    engine: str = Field(examples=["faster-whisper"])
+    model: str = Field(examples=["base"])
+
+
+class StageTiming(BaseModel):
+    """How long a job was in one stage."""
+
+    waited_s: float = Field(description="From entering the stage's queue to its first claim.")
+    worked_s: float | None = Field(description="From the first claim to the last commit; null while it works.")
+
+
+class Timings(BaseModel):
+    """A job's waterfall."""
+
+    stages: dict[str, StageTiming] = Field(default={}, description="By stage, for each that has begun.")
+    first_audio_s: float | None = Field(default=None, description="From the upload to the first spoken segment.")
+    total_s: float | None = Field(default=None, description="From the upload to the end of the job.")
+
+
+class Job(BaseModel):
+    """One request and all that is known of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    job_id: str
+    status: JobStatus
+    stage: str | None = Field(default=None, description="The stage that it waits for or is in: stt, llm or tts.")
+    route: str = Field(default=SPEECH_TO_SPEECH, description="The stages that it passes.")
+    transcript: str | None = Field(default=None, description="What was said.")
+    language: str | None = Field(default=None, description="ISO 639-1 code of the language that was spoken.")
+    response: str | None = Field(default=None, description="What is answered.")
+    audio_path: str | None = Field(default=None, description="The spoken answer, relative to the volume.")
+    audio_url: str | None = Field(default=None, description="Where the spoken answer can be fetched.")
+    duration_s: float | None = Field(default=None, description="Length of the spoken answer.")
+    input_duration_s: float | None = Field(default=None, description="Length of the upload.")
+    engines: dict[str, StageEngine] = Field(default={}, description="By stage, the engine that did its work.")
+    attempts: dict[str, int] = Field(default={}, description="By stage, how many times its tasks were begun.")
+    created_at: datetime
+    updated_at: datetime
+    timings: Timings = Timings()
+    error: JobError | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ENDED
+
+    @classmethod
+    def from_hash(cls, fields: Mapping[str, str]) -> Self:
+        """Read a job-status hash. `fields` holds strings; times are milliseconds since the epoch."""
+        plain = {name: fields[name] for name in _PLAIN_FIELDS if name in fields}
+        return cls.model_validate(
+            plain
+            | {
+                "created_at": _time(fields["created_at"]),
+                "updated_at": _time(fields["updated_at"]),
+                "engines": {
+                    stage: {"engine": fields[f"engine:{stage}"], "model": fields.get(f"model:{stage}", "")}
+                    for stage in STAGES
+                    if f"engine:{stage}" in fields
+                },
+                "attempts": {stage: fields[f"attempts:{stage}"] for stage in STAGES if f"attempts:{stage}" in fields},
+                "timings": _timings(fields),
+                "error": {"code": fields["error_code"], "message": fields.get("error_message", "")}
+                if "error_code" in fields
+                else None,
+            }
+        )
+
+
+_PLAIN_FIELDS = (
+    "job_id",
+    "status",
+    "stage",
+    "route",
+    "transcript",
+    "language",
+    "response",
+    "audio_path",
+    "duration_s",
+    "input_duration_s",
+)
+
+
+def _time(milliseconds: str) -> datetime:
+    return datetime.fromtimestamp(int(milliseconds) / 1000, tz=UTC)
+
+
+def _timings(fields: Mapping[str, str]) -> Timings:
+    def between(start: str, end: str) -> float | None:
+        return (int(fields[end]) - int(fields[start])) / 1000 if start in fields and end in fields else None
+
+    stages = {}
+    for stage in STAGES:
+        waited_s = between(f"queued_at:{stage}", f"begun_at:{stage}")
+        if waited_s is not None:
+            worked_s = between(f"begun_at:{stage}", f"done_at:{stage}")
+            stages[stage] = StageTiming(waited_s=waited_s, worked_s=worked_s)
+    return Timings(
+        stages=stages,
+        first_audio_s=between("created_at", "first_audio_at"),
+        total_s=between("created_at", "ended_at"),
+    )

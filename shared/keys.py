@@ -1,0 +1,36 @@
+"""Every Redis key of the system, in one block. Lua sees the same names as local variables."""
+
+KEYS = {
+    # Followed by a job's id.
+    "JOB": "cascade:job:",  # hash: the job-status hash
+    "TASKS": "cascade:tasks:",  # hash: what the job's open tasks need, and the segments that are done
+    "EVENTS": "cascade:events:",  # stream: what happened to the job, in order
+    # Followed by a stage's name.
+    "QUEUE": "cascade:queue:",  # list: tasks that wait; in at the left, out at the right
+    # Followed by a worker's name.
+    "HELD": "cascade:held:",  # list: tasks in that worker's hands
+    # Followed by the hash of a caller's Idempotency-Key.
+    "IDEMPOTENCY": "cascade:idempotency:",  # string: the job that the key has made
+    # Whole names.
+    "DELAYED": "cascade:delayed",  # sorted set: task -> when it is due again
+    "DEAD": "cascade:dead",  # list: tasks that are set aside
+    "WORKERS": "cascade:workers",  # sorted set: worker -> its heartbeat's deadline
+    "WORKER_INFO": "cascade:worker-info",  # hash: worker -> what it is, as JSON
+    "LIVE": "cascade:live",  # sorted set: jobs that have not ended -> when they were made
+    "ENDED": "cascade:ended",  # sorted set: jobs that have ended -> when
+    "SWEPT_AT": "cascade:swept-at",  # string: when somebody last looked for dead workers
+    "CHANNEL": "cascade:events",  # publish/subscribe: "<job id> <event>" after each event
+}
+
+#: How many events of one job are kept for those who come late.
+EVENTS_KEPT = 1_000
+
+#: A worker whose heartbeat is older than this is dead, and what it held goes back: five beats in a row must be lost
+#: before a live worker is robbed.
+LEASE_MS = 5_000
+
+#: How often a worker may die on one task before the task is set aside.
+MAX_CRASHES = 3
+
+#: The head of every script.
+PREAMBLE = "".join(f"local {name} = '{key}'\n" for name, key in KEYS.items()) + f"local EVENTS_KEPT = {EVENTS_KEPT}\n"

@@ -1,0 +1,30 @@
+-- Give what dead workers held back to the front of its list. Defends against crashes and unplugged machines.
+-- ARGV 1 lease, ms
+-- Replies the tasks that went back.
+local now, lease = now_ms(), tonumber(ARGV[1])
+local swept_at = tonumber(redis.call('GET', SWEPT_AT))
+redis.call('SET', SWEPT_AT, now)
+if not swept_at or now - swept_at > lease or swept_at > now then
+  -- Nobody has swept for longer than a lease, so Redis was away and nobody could beat, or its clock has jumped.
+  -- Everyone gets one more lease; otherwise all work would be taken from workers that live.
+  for _, worker in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do
+    redis.call('ZADD', WORKERS, now + lease, worker)
+  end
+  return {}
+end
+local reclaimed = {}
+for _, worker in ipairs(redis.call('ZRANGEBYSCORE', WORKERS, '-inf', now)) do
+  for _, task in ipairs(redis.call('LRANGE', HELD .. worker, 0, -1)) do
+    local stage, job = parse(task)
+    if stage then
+      redis.call('RPUSH', QUEUE .. stage, task)
+      reclaimed[#reclaimed + 1] = task
+    else
+      redis.call('LPUSH', DEAD, task)
+    end
+  end
+  redis.call('DEL', HELD .. worker)
+  redis.call('ZREM', WORKERS, worker)
+  redis.call('HDEL', WORKER_INFO, worker)
+end
+return reclaimed

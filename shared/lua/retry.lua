@@ -1,0 +1,22 @@
+-- Put a task that failed into the delayed set. Defends against flaky upstreams, and against retries that get lost.
+-- ARGV 1 task  2 worker  3 token  4 delay, ms  5 error code  6 '1' if the engine crashed on it
+-- Replies 'delayed', 'over' or 'stale'.
+local task, worker, token = ARGV[1], ARGV[2], ARGV[3]
+local stage, job = parse(task)
+if not let_go(job, task, worker, token) then
+  return 'stale'
+end
+local status = redis.call('HGET', JOB .. job, 'status')
+if not status or is_over(status) then
+  close(job, task)
+  return 'over'
+end
+local now = now_ms()
+redis.call('HDEL', TASKS .. job, 'token:' .. task, 'worker:' .. task)
+if ARGV[6] ~= '1' then
+  redis.call('HINCRBY', TASKS .. job, 'crashes:' .. task, -1) -- it ended in an orderly way
+end
+redis.call('ZADD', DELAYED, now + ARGV[4], task)
+redis.call('HSET', JOB .. job, 'updated_at', now)
+publish(job, 'retrying', {stage = stage, code = ARGV[5], delay_ms = tonumber(ARGV[4])})
+return 'delayed'

@@ -1,0 +1,31 @@
+-- Accept a job, whole or not at all. Defends against half-accepted jobs, overload, and an upload that is repeated.
+-- ARGV 1 job id  2 fields of the job (JSON object)  3 first tasks (JSON [[task, input], …])
+--      4 how many jobs may be live  5 idempotency key or ''  6 how long the key is remembered, ms
+-- Replies {'accepted'}, {'exists', job id} or {'full'}.
+local job, idempotency = ARGV[1], IDEMPOTENCY .. ARGV[5]
+if redis.call('EXISTS', JOB .. job) == 1 then
+  return {'exists', job} -- the same call once more: its first reply was lost
+end
+if ARGV[5] ~= '' then
+  local first = redis.call('GET', idempotency)
+  if first and redis.call('EXISTS', JOB .. first) == 1 then
+    return {'exists', first}
+  end
+end
+if redis.call('ZCARD', LIVE) >= tonumber(ARGV[4]) then
+  return {'full'}
+end
+local now = now_ms()
+for field, value in pairs(cjson.decode(ARGV[2])) do
+  redis.call('HSET', JOB .. job, field, value)
+end
+redis.call('HSET', JOB .. job, 'status', 'pending', 'created_at', now, 'updated_at', now)
+redis.call('ZADD', LIVE, now, job)
+if ARGV[5] ~= '' then
+  redis.call('SET', idempotency, job, 'PX', ARGV[6])
+end
+local tasks = cjson.decode(ARGV[3])
+redis.call('HSET', JOB .. job, 'stage', (parse(tasks[1][1])))
+fan_out(job, tasks, nil, now)
+publish(job, 'pending', {})
+return {'accepted'}

@@ -1,0 +1,235 @@
+"""The queue: every verb is one atomic step in Redis.
+
+A task is at every moment in exactly one place: its stage's list, one worker's hands, the delayed set, or the dead list.
+It leaves a place only in the step that records what it did and adds what comes next. The steps are the scripts in
+`lua/`; each script's header says what it defends against.
+"""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from redis import exceptions
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from shared.errors import QueueFull, QueueUnavailable
+from shared.job import STAGES, Job, Stage
+from shared.keys import KEYS, LEASE_MS, MAX_CRASHES, PREAMBLE
+from shared.task import Claim, NewTask, Outcome, WorkerInfo
+
+#: How long one BLMOVE waits. Short, so that a worker that is told to stop is out of it soon.
+BLOCK_S = 1.0
+
+#: Longer than any command may take, BLMOVE included: a blocking pop that outlives its socket is sent again, and eats.
+SOCKET_TIMEOUT_S = 10.0
+
+
+class Queue:
+    """All that anybody may do to jobs and tasks.
+
+    Every method raises QueueUnavailable when Redis does not answer. Each but `wait` may then be called again with the
+    same arguments: the scripts know a repeated call.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis: Any = redis  # its own annotations describe bytes, pipelines and the synchronous client at once
+        self._scripts = {path.stem: redis.register_script(_source(path)) for path in _LUA.glob("*.lua")}
+
+    @classmethod
+    def connect(cls, url: str) -> Self:
+        """A queue at `url`. Nothing is sent before the first call."""
+        # The client must not send a command again by itself: one that Redis has already obeyed would count twice.
+        redis = Redis.from_url(
+            url,
+            decode_responses=True,
+            encoding_errors="surrogateescape",  # whatever bytes somebody pushes, they must come back out
+            socket_timeout=SOCKET_TIMEOUT_S,
+            socket_connect_timeout=5.0,
+            retry=Retry(NoBackoff(), 0),
+        )
+        return cls(redis)
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+    async def ping(self) -> None:
+        async with _answering():
+            await self._redis.ping()
+
+    # Jobs
+
+    async def submit(
+        self,
+        job_id: str,
+        fields: dict[str, str],
+        tasks: Sequence[NewTask],
+        *,
+        max_live: int,
+        idempotency_key: str = "",
+        remember_ms: int = 86_400_000,
+    ) -> str:
+        """Accept a job; the id of the job that now stands for this call, which is an earlier one if it is repeated.
+
+        Raises:
+            QueueFull: `max_live` jobs have not ended yet.
+        """
+        payload = json.dumps({"job_id": job_id} | fields), json.dumps(tasks)
+        reply = await self._run("submit", job_id, *payload, max_live, idempotency_key, remember_ms)
+        if reply[0] == "full":
+            raise QueueFull
+        return str(reply[1]) if reply[0] == "exists" else job_id
+
+    async def fields(self, job_id: str) -> dict[str, str]:
+        """The whole job-status hash; empty for an unknown job."""
+        async with _answering():
+            fields: dict[str, str] = await self._redis.hgetall(KEYS["JOB"] + job_id)
+        return fields
+
+    async def job(self, job_id: str) -> Job | None:
+        fields = await self.fields(job_id)
+        return Job.from_hash(fields) if fields else None
+
+    async def cancel(self, job_id: str) -> str:
+        """End a live job and erase its text: `cancelled`; or `over` or `gone`, if there was nothing to end."""
+        return str(await self._run("cancel", job_id))
+
+    async def forget(self, job_id: str) -> bool:
+        """Erase an ended job; False if it is live or gone."""
+        return bool(await self._run("forget", job_id))
+
+    async def ended_before(self, age_ms: int, limit: int = 500) -> list[str]:
+        """Jobs that ended more than `age_ms` ago, oldest first."""
+        async with _answering():
+            seconds, _ = await self._redis.time()
+            before = seconds * 1000 - age_ms
+            ended: list[str] = await self._redis.zrangebyscore(KEYS["ENDED"], "-inf", before, start=0, num=limit)
+        return ended
+
+    async def events(self, job_id: str) -> list[dict[str, Any]]:
+        """What happened to a job, oldest first: `id`, `event`, and the event's own data."""
+        async with _answering():
+            entries = await self._redis.xrange(KEYS["EVENTS"] + job_id)
+        return [{"id": key, "event": entry["event"]} | json.loads(entry["data"]) for key, entry in entries]
+
+    async def changes(self) -> AsyncIterator[str]:
+        """Ids of jobs, each as something happens to it. Ends only by QueueUnavailable."""
+        async with _answering(), self._redis.pubsub() as channel:
+            await channel.subscribe(KEYS["CHANNEL"])
+            yield ""  # subscribed: whoever looked before this moment should look again
+            while True:
+                message = await channel.get_message(ignore_subscribe_messages=True, timeout=BLOCK_S)
+                if message:
+                    yield str(message["data"]).partition(" ")[0]
+
+    # Tasks
+
+    async def wait(self, worker: str, stage: Stage) -> str | None:
+        """Move the next task into the worker's hands, waiting a second for one. Never repeat this blindly: after an
+        error, look at `held` first, since the task may have come although the reply did not."""
+        async with _answering():
+            waiting, held = KEYS["QUEUE"] + stage, KEYS["HELD"] + worker
+            task: str | None = await self._redis.blmove(waiting, held, BLOCK_S, "RIGHT", "LEFT")
+        return task
+
+    async def begin(self, worker: str, stage: Stage, token: str, task: str = "") -> Claim | Literal["empty", "dropped"]:
+        """Start an attempt at a held task, or at the next one of the list if none is named."""
+        reply = await self._run("begin", worker, token, MAX_CRASHES, stage, task)
+        if reply[0] != "begun":
+            return "empty" if reply[0] == "empty" else "dropped"
+        pairs = iter(reply[4])
+        return Claim(reply[1], token, int(reply[2]), reply[3], dict(zip(pairs, pairs, strict=True)))
+
+    # The ways out of a worker's hands. Each answers with what it did (`committed`, `delayed`, `buried`, `released`),
+    # `over` if the job has ended meanwhile, or `stale` if the task is not, or no longer, this attempt's.
+
+    async def commit(self, worker: str, claim: Claim, outcome: Outcome) -> str:
+        payload = {name: value for name, value in asdict(outcome).items() if value is not None}
+        return str(await self._run("commit", claim.task, worker, claim.token, json.dumps(payload)))
+
+    async def retry(self, worker: str, claim: Claim, delay_s: float, code: str, *, crashed: bool) -> str:
+        delay_ms = round(delay_s * 1000)
+        return str(await self._run("retry", claim.task, worker, claim.token, delay_ms, code, int(crashed)))
+
+    async def bury(self, worker: str, claim: Claim, code: str, message: str) -> str:
+        return str(await self._run("bury", claim.task, worker, claim.token, code, message))
+
+    async def release(self, worker: str, claim: Claim) -> str:
+        return str(await self._run("release", claim.task, worker, claim.token))
+
+    # Workers
+
+    async def beat(self, worker: str, info: WorkerInfo) -> list[str]:
+        """Say that the worker lives; the tasks in its hands."""
+        held: list[str] = await self._run("beat", worker, json.dumps(asdict(info)), LEASE_MS)
+        return held
+
+    async def held(self, worker: str) -> list[str]:
+        async with _answering():
+            held: list[str] = await self._redis.lrange(KEYS["HELD"] + worker, 0, -1)
+        return held
+
+    async def retire(self, worker: str, stage: Stage) -> None:
+        await self._run("retire", worker, stage)
+
+    async def workers(self) -> list[WorkerInfo]:
+        """Those that are warm and beat."""
+        async with _answering():
+            seconds, _ = await self._redis.time()
+            alive = await self._redis.zrangebyscore(KEYS["WORKERS"], seconds * 1000, "+inf")
+            infos = await self._redis.hmget(KEYS["WORKER_INFO"], alive) if alive else []
+        return [WorkerInfo(**json.loads(info)) for info in infos if info]
+
+    async def depths(self) -> dict[Stage, int]:
+        """How many tasks wait in each stage."""
+        async with _answering():
+            return {stage: await self._redis.llen(KEYS["QUEUE"] + stage) for stage in STAGES}
+
+    # Sweeps, which any process may run at any time
+
+    async def reclaim(self) -> list[str]:
+        """Take back what dead workers held; those tasks."""
+        reclaimed: list[str] = await self._run("reclaim", LEASE_MS)
+        return reclaimed
+
+    async def promote(self) -> int:
+        """Put delayed tasks that are due back on their lists; how many."""
+        return int(await self._run("promote"))
+
+    async def audit(self, older_than_s: float = 60) -> list[str]:
+        """Put back tasks of live jobs that are in no place; those tasks."""
+        restored: list[str] = await self._run("audit", round(older_than_s * 1000))
+        return restored
+
+    async def _run(self, script: str, *args: str | int) -> Any:
+        async with _answering():
+            return await self._scripts[script](args=args)
+
+
+_LUA = Path(__file__).parent / "lua"
+
+
+def _source(path: Path) -> str:
+    common = (_LUA / "common.lua").read_text()
+    return PREAMBLE + common + path.read_text()
+
+
+_NOT_ANSWERING = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.OutOfMemoryError,
+    exceptions.ReadOnlyError,
+)
+
+
+@asynccontextmanager
+async def _answering() -> AsyncIterator[None]:
+    """Tell 'Redis does not answer' from every other error. It may be away, loading, out of memory or not the master."""
+    try:
+        yield
+    except _NOT_ANSWERING as error:
+        raise QueueUnavailable from error

@@ -1,0 +1,65 @@
+"""What goes in and out of the queue's verbs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from shared.job import Stage
+
+#: A task to push: its name and its input.
+NewTask = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A task in a worker's hands."""
+
+    task: str
+    token: str
+    """Random for each attempt; the proof that this attempt is the one in force."""
+
+    attempt: int
+    """1 for the first."""
+
+    input: str
+    """What the step before it handed over."""
+
+    fields: dict[str, str]
+    """The job-status hash."""
+
+    @property
+    def job_id(self) -> str:
+        return self.task.split(":")[1]
+
+    @property
+    def part(self) -> str | None:
+        """`0`, `1`, … or `join` for a part of a joined whole."""
+        pieces = self.task.split(":")
+        return pieces[2] if len(pieces) > 2 else None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a task has made, and what comes next."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    """Results, written to the job-status hash."""
+
+    next: Sequence[NewTask] = ()
+    """Tasks to push. None, where the task is no part either, ends the job as completed."""
+
+    join: str | None = None
+    """Makes `next` the parts of a whole: this task follows when all are done, with their outputs as a JSON list."""
+
+    part: tuple[int, str] | None = None
+    """Set by a part: its index and its output."""
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """What a warm worker says of itself."""
+
+    stage: Stage
+    engine: str
+    model: str
+    warning: str | None = None
+    """What whoever runs it should know, such as that no language model is configured."""

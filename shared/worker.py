@@ -1,0 +1,228 @@
+"""The worker's runtime, one for all stages: claim, compute, commit; beat; sweep; stop in good order."""
+
+import asyncio
+import random
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol, TypeVar
+from uuid import uuid4
+
+import structlog
+
+from shared.errors import CascadeError, EngineCrashed, EngineError, EngineTimeout, QueueUnavailable
+from shared.queue import Queue
+from shared.task import Claim, Outcome, WorkerInfo
+
+#: How often a worker says that it lives, and looks for others that do not.
+BEAT_S = 1.0
+
+#: Between two tries to reach Redis.
+RECONNECT_S = 0.25
+
+#: Retries wait a random time up to this, doubled for each attempt: random, so that tasks that failed together do not
+#: come back together.
+BACKOFF_S = 1.0
+MAX_BACKOFF_S = 60.0
+
+ReplyT = TypeVar("ReplyT")
+
+
+class Handler(Protocol):
+    """What a stage does with a task. Whatever it raises that is not a CascadeError counts as a failed engine."""
+
+    info: WorkerInfo
+
+    async def handle(self, claim: Claim) -> Outcome: ...
+
+
+class Worker:
+    """Runs a warm handler on the tasks of its stage until it is told to stop."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        handler: Handler,
+        *,
+        concurrency: int = 1,
+        max_attempts: int,
+        grace_s: float,
+        health_file: Path | None = None,
+    ) -> None:
+        self.name = f"{handler.info.stage}-{socket.gethostname()}-{uuid4().hex[:8]}"
+        self._queue, self._handler, self._stage = queue, handler, handler.info.stage
+        self._max_attempts, self._grace_s, self._health_file = max_attempts, grace_s, health_file
+        self._log = structlog.get_logger().bind(stage=self._stage, worker=self.name)
+        self._free = asyncio.Semaphore(concurrency)
+        self._stopping = asyncio.Event()
+        self._running: dict[str, asyncio.Task[None]] = {}  # tasks in this worker's hands
+        self._computing: set[str] = set()  # those of them that have not come to their commit
+        self._astray: list[str] = []  # held, but not running: the reply that brought them was lost
+        self._in_doubt = False  # whether there may be such tasks
+        self._token = uuid4().hex  # of the next attempt
+
+    async def run(self) -> None:
+        """Announce the worker, work until `stop`, finish or hand back what it holds, and leave."""
+        await self._persist(self._beat)
+        self._log.info("worker_ready", engine=self._handler.info.engine, model=self._handler.info.model)
+        background = [asyncio.create_task(self._repeat(job)) for job in (self._beat, self._sweep)]
+        try:
+            await self._claim_until_stopped()
+            await self._drain()
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+        with suppress(QueueUnavailable, TimeoutError):
+            await asyncio.wait_for(self._queue.retire(self.name, self._stage), timeout=5)
+        self._log.info("worker_stopped")
+
+    def stop(self) -> None:
+        """Claim nothing more. Called a second time: hand back at once what is being computed."""
+        if self._stopping.is_set():
+            self._abort()
+        self._stopping.set()
+        self._free.release()  # wakes a loop that waits for room
+
+    # Claiming
+
+    async def _claim_until_stopped(self) -> None:
+        while True:
+            await self._free.acquire()
+            if self._stopping.is_set():
+                return
+            claim = None
+            try:
+                claim = await self._next_claim()
+            except QueueUnavailable:
+                self._in_doubt = True
+                await asyncio.sleep(RECONNECT_S)
+            if claim is None:
+                self._free.release()
+            else:
+                self._token = uuid4().hex
+                self._computing.add(claim.task)
+                self._running[claim.task] = asyncio.create_task(self._work(claim))
+
+    async def _next_claim(self) -> Claim | None:
+        """The next task to run. Only one call is ever under way, so that what is held but not running is astray."""
+        if self._in_doubt:
+            self._astray = [task for task in await self._queue.held(self.name) if task not in self._running]
+            self._in_doubt = False
+        task: str | None
+        if self._astray:
+            task = self._astray.pop()
+        else:
+            claim = await self._queue.begin(self.name, self._stage, self._token)
+            if isinstance(claim, Claim):
+                return claim
+            task = await self._queue.wait(self.name, self._stage) if claim == "empty" else None
+        if task is None:
+            return None
+        claim = await self._queue.begin(self.name, self._stage, self._token, task)
+        return claim if isinstance(claim, Claim) else None
+
+    # Working
+
+    async def _work(self, claim: Claim) -> None:
+        log = self._log.bind(job=claim.job_id, task=claim.task, attempt=claim.attempt)
+        log.info("task_begun")
+        started = time.monotonic()
+        try:
+            try:
+                outcome = await self._handler.handle(claim)
+            finally:
+                self._computing.discard(claim.task)
+            verdict = await self._persist(lambda: self._queue.commit(self.name, claim, outcome))
+            log.info(f"task_{verdict}", worked_s=round(time.monotonic() - started, 3))
+        except asyncio.CancelledError:  # the job was cancelled, the task reclaimed, or the grace period is over
+            await self._give_back(claim, log)
+        except CascadeError as error:
+            await self._fail(claim, error, log)
+        except Exception:  # a bug of ours or an engine's library: the job must hear of it, and the worker live on
+            log.exception("task_raised")
+            await self._fail(claim, EngineError(), log)
+        finally:
+            del self._running[claim.task]
+            self._free.release()
+
+    async def _fail(self, claim: Claim, error: CascadeError, log: structlog.typing.FilteringBoundLogger) -> None:
+        if error.retryable and claim.attempt < self._max_attempts:
+            delay_s = _backoff_s(claim.attempt, error.retry_after_s)
+            crashed = isinstance(error, EngineCrashed | EngineTimeout)
+            verdict = await self._persist(
+                lambda: self._queue.retry(self.name, claim, delay_s, error.code, crashed=crashed)
+            )
+            log.warning(f"task_{verdict}", code=error.code, delay_s=round(delay_s, 3))
+        else:
+            verdict = await self._persist(lambda: self._queue.bury(self.name, claim, error.code, error.public_message))
+            log.warning(f"task_{verdict}", code=error.code)
+
+    async def _give_back(self, claim: Claim, log: structlog.typing.FilteringBoundLogger) -> None:
+        try:
+            verdict = await asyncio.wait_for(self._queue.release(self.name, claim), timeout=2)
+        except (QueueUnavailable, TimeoutError):
+            verdict = "left_to_reclaim"
+        log.info(f"task_{verdict}")
+
+    async def _persist(self, verb: Callable[[], Awaitable[ReplyT]]) -> ReplyT:
+        """Say it until Redis has answered. Each verb knows a repeated call."""
+        while True:
+            try:
+                return await verb()
+            except QueueUnavailable:
+                self._in_doubt = True
+                await asyncio.sleep(RECONNECT_S)
+
+    # Living
+
+    async def _repeat(self, job: Callable[[], Awaitable[None]]) -> None:
+        away = False
+        while True:
+            try:
+                await job()
+                if away:
+                    self._log.info("queue_back")
+                away = False
+            except QueueUnavailable:
+                if not away:
+                    self._log.warning("queue_unavailable")
+                away = True
+            await asyncio.sleep(BEAT_S)
+
+    async def _beat(self) -> None:
+        computing = set(self._computing)  # as of before the question, so that what is claimed meanwhile is not missed
+        held = set(await self._queue.beat(self.name, self._handler.info))
+        for task in computing - held:  # cancelled, or reclaimed while this worker was paused
+            if task in self._computing:
+                self._running[task].cancel()
+        if held - self._running.keys():
+            self._in_doubt = True
+        if self._health_file is not None:
+            self._health_file.touch()
+
+    async def _sweep(self) -> None:
+        await self._queue.promote()
+        for task in await self._queue.reclaim():
+            self._log.warning("task_reclaimed", task=task)
+
+    # Stopping
+
+    async def _drain(self) -> None:
+        if self._running:
+            await asyncio.wait(self._running.values(), timeout=self._grace_s)
+        self._abort()
+        while self._running:
+            await asyncio.wait(self._running.values())
+
+    def _abort(self) -> None:
+        for task in self._running.values():
+            task.cancel()
+
+
+def _backoff_s(attempt: int, retry_after_s: float | None) -> float:
+    """Full jitter over an exponential curve, and never sooner than the upstream asked for."""
+    delay_s = random.uniform(0, min(MAX_BACKOFF_S, BACKOFF_S * 2 ** (attempt - 1)))
+    return max(delay_s, min(retry_after_s or 0.0, 10 * MAX_BACKOFF_S))
