@@ -1,0 +1,54 @@
+"""Waiting for a job to change: one subscription for the whole process, however many callers wait."""
+
+import asyncio
+from collections import defaultdict
+
+from shared.errors import QueueUnavailable
+from shared.job import Job
+from shared.queue import Queue
+
+_RECONNECT_S = 0.5
+
+
+class Changes:
+    """Hands each change of a job to those who wait for it."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+
+    async def listen(self) -> None:
+        """Follow the queue's changes until cancelled, through outages of Redis."""
+        while True:
+            try:
+                async for job_id in self._queue.changes():
+                    self._wake(job_id)
+            except QueueUnavailable:
+                await asyncio.sleep(_RECONNECT_S)
+
+    async def until_ended(self, job_id: str, timeout_s: float) -> Job | None:
+        """The job once it has ended, or as it is when the time is over; None if there is no such job."""
+        changed = asyncio.Event()
+        self._waiting[job_id].add(changed)
+        try:
+            job = await self._queue.job(job_id)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    while job and not job.has_ended:
+                        await changed.wait()
+                        changed.clear()
+                        job = await self._queue.job(job_id)
+            except TimeoutError:
+                job = await self._queue.job(job_id)
+            return job
+        finally:
+            self._waiting[job_id].discard(changed)
+            if not self._waiting[job_id]:
+                del self._waiting[job_id]
+
+    def _wake(self, job_id: str) -> None:
+        # The empty id says that the subscription is new: anything may have happened before it.
+        jobs = [job_id] if job_id else list(self._waiting)
+        for waiting in jobs:
+            for changed in self._waiting.get(waiting, ()):
+                changed.set()

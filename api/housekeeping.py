@@ -1,0 +1,56 @@
+"""What has to be looked at now and then: jobs past their retention, files without a job, jobs that lost their place."""
+
+import asyncio
+
+import structlog
+
+from shared.errors import QueueUnavailable
+from shared.queue import Queue
+from shared.storage import Storage
+
+_EVERY_S = 60.0
+
+#: Files are left alone for so long, since an upload becomes a job, and a job's work a file, only after a while.
+_STRAY_S = 3600.0
+
+
+async def keep_house(queue: Queue, storage: Storage, retention_s: float) -> None:
+    """Sweep once a minute until cancelled. Several replicas may do it at the same time."""
+    while True:
+        try:
+            await expire_jobs(queue, storage, retention_s)
+            await remove_strays(queue, storage)
+            if restored := await queue.audit():
+                structlog.get_logger().error("tasks_restored", tasks=restored)
+        except QueueUnavailable:
+            pass  # the next round will see to it
+        except OSError as error:
+            structlog.get_logger().error("housekeeping_failed", reason=error.strerror)
+        await asyncio.sleep(_EVERY_S)
+
+
+async def expire_jobs(queue: Queue, storage: Storage, retention_s: float) -> int:
+    """Erase the jobs that ended longer ago than `retention_s`, files and all; how many."""
+    expired = await queue.ended_before(round(retention_s * 1000))
+    for job_id in expired:
+        await erase_job(queue, storage, job_id)
+    if expired:
+        structlog.get_logger().info("jobs_expired", count=len(expired))
+    return len(expired)
+
+
+async def erase_job(queue: Queue, storage: Storage, job_id: str) -> None:
+    """Remove a job that has ended: first its files, then what Redis knows, so that no file is ever without a job."""
+    await asyncio.to_thread(storage.erase, job_id)
+    await queue.forget(job_id)
+
+
+async def remove_strays(queue: Queue, storage: Storage, older_than_s: float = _STRAY_S) -> None:
+    """Remove files that no job knows of, and the segments of answers that are whole."""
+    await asyncio.to_thread(storage.drop_partial, older_than_s)
+    for job_id in await asyncio.to_thread(storage.jobs_with_files, older_than_s):
+        job = await queue.job(job_id)
+        if job is None or job.status == "cancelled":
+            await asyncio.to_thread(storage.erase, job_id)
+        elif job.has_ended:
+            await asyncio.to_thread(storage.drop_segments, job_id)

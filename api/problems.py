@@ -1,0 +1,98 @@
+"""Errors as `application/problem+json` (RFC 9457), each with a stable `code` and a sentence that says what to do."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from shared.errors import CascadeError, JobNotFound, QueueFull, QueueUnavailable, StorageFull
+
+_STATUS: dict[type[CascadeError], int] = {JobNotFound: 404, QueueFull: 503, QueueUnavailable: 503, StorageFull: 507}
+
+#: What a caller is told to wait when the service is full or its queue is away.
+RETRY_AFTER_S = 5
+
+_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+class Problem(Exception):
+    """An answer that is not the one the caller hoped for."""
+
+    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail, self.headers = status, code, detail, dict(headers or {})
+
+
+class ProblemBody(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str = Field(default="about:blank", description="Always about:blank: `code` tells errors apart.")
+    title: str = Field(description="The HTTP status in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What went wrong, and what to do.")
+    code: str = Field(description="A stable word for programs.")
+
+
+def responses(*problems: tuple[int, str, str]) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI entries for errors that a route gives: status, code and detail of an example."""
+    documented: dict[int | str, dict[str, Any]] = {}
+    for status, code, detail in problems:
+        examples = documented.setdefault(
+            status,
+            {
+                "description": HTTPStatus(status).phrase,
+                "model": ProblemBody,
+                "content": {"application/problem+json": {"examples": {}}},
+            },
+        )["content"]["application/problem+json"]["examples"]
+        examples[code] = {"value": _body(status, code, detail)}
+    return documented
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a problem."""
+
+    @app.exception_handler(Problem)
+    async def problem(_request: Request, error: Problem) -> JSONResponse:
+        return _answer(error.status, error.code, error.detail, error.headers)
+
+    @app.exception_handler(CascadeError)
+    async def domain_error(_request: Request, error: CascadeError) -> JSONResponse:
+        status = _STATUS.get(type(error), 500)
+        if status == 500:
+            structlog.get_logger().error("request_failed", code=error.code)
+        headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+        return _answer(status, error.code, error.public_message, headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        faults = "; ".join(
+            f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}" for fault in error.errors()
+        )
+        return _answer(422, "invalid_request", f"Correct the request: {faults}.")
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_request: Request, error: HTTPException) -> JSONResponse:
+        code = _CODES.get(error.status_code, "http_error")
+        return _answer(error.status_code, code, f"{error.detail}. See /docs for what exists.", error.headers)
+
+    @app.exception_handler(Exception)
+    async def unexpected(_request: Request, error: Exception) -> JSONResponse:
+        structlog.get_logger().error("request_raised", exc_info=error)
+        return _answer(500, CascadeError.code, CascadeError.message)
+
+
+def _answer(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    body = _body(status, code, detail)
+    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
+
+
+def _body(status: int, code: str, detail: str) -> dict[str, Any]:
+    title = HTTPStatus(status).phrase
+    return ProblemBody(title=title, status=status, detail=detail, code=code).model_dump()

@@ -1,0 +1,186 @@
+"""Jobs: upload, status, audio, removal."""
+
+import asyncio
+import hashlib
+from typing import Annotated
+from uuid import uuid4
+
+import structlog
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, Field
+
+from api.housekeeping import erase_job
+from api.problems import Problem, responses
+from api.state import State, StateDep
+from api.upload import FILE_FIELD, Upload, receive_upload
+from shared.errors import JobNotFound, QueueFull
+from shared.job import SPEECH_TO_SPEECH, Job, task_name
+
+router = APIRouter(tags=["jobs"])
+
+_NOT_FOUND = (404, JobNotFound.code, JobNotFound.message)
+
+_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FILE_FIELD],
+                    "additionalProperties": False,
+                    "properties": {
+                        FILE_FIELD: {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "The recording: wav, mp3, m4a, ogg, opus, webm or flac.",
+                        },
+                        "language": {
+                            "type": "string",
+                            "description": "The language that is spoken, such as `en`; without it, it is detected.",
+                            "examples": ["en"],
+                        },
+                        "voice": {"type": "string", "description": "Another voice than the service's own."},
+                        "system_prompt": {"type": "string", "description": "How the model is to answer."},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+class Accepted(BaseModel):
+    """A job has been made of the upload."""
+
+    message: str = Field(examples=["Accepted. Poll status_url, then fetch audio_url."])
+    job_id: str = Field(examples=["3f2b8c1e9d4a4f6f8b7a6c5d4e3f2a1b"])
+    status_url: str = Field(examples=["/status/3f2b8c1e9d4a4f6f8b7a6c5d4e3f2a1b"])
+    audio_url: str = Field(examples=["/audio/3f2b8c1e9d4a4f6f8b7a6c5d4e3f2a1b"])
+
+
+@router.post(
+    "/transcribe",
+    status_code=202,
+    summary="Send a recording, get a job",
+    openapi_extra=_FORM,
+    responses=responses(
+        (400, "incomplete_upload", "The upload ended before the form was complete."),
+        (413, "file_too_large", "The recording is larger than 25 MB. Send a shorter or compressed one."),
+        (415, "unsupported_media_type", "The file in audio_file is not audio of a kind that is accepted: wav, mp3, …"),
+        (422, "missing_file", "Send the recording in the form's field audio_file."),
+        (422, "idempotency_key_reused", "This Idempotency-Key came with another upload before. Use a new key."),
+        (503, QueueFull.code, QueueFull.message),
+        (507, "storage_full", "The service has no disk space left."),
+    ),
+)
+async def transcribe(
+    request: Request,
+    response: Response,
+    state: StateDep,
+    idempotency_key: Annotated[
+        str,
+        Header(
+            max_length=255,
+            description="A word of the caller's own: a repeated upload with the same word returns the first job.",
+        ),
+    ] = "",
+) -> Accepted:
+    """Store the recording and start its way through speech recognition, the language model and speech synthesis."""
+    own_id = uuid4().hex
+    upload = await receive_upload(request, state.storage, own_id, state.settings.max_upload_bytes)
+    job_id = await _submit(state, own_id, upload, idempotency_key)
+    status_url = f"/status/{job_id}"
+    response.headers["Location"] = status_url
+    message = "Accepted. Poll status_url, then fetch audio_url."
+    return Accepted(message=message, job_id=job_id, status_url=status_url, audio_url=f"/audio/{job_id}")
+
+
+async def _submit(state: State, own_id: str, upload: Upload, idempotency_key: str) -> str:
+    """The id of the job that stands for the upload. Where Redis does not answer, the file stays: the job may have been
+    accepted all the same, and housekeeping removes it otherwise."""
+    names = {"language": "language_hint"}
+    fields = {names.get(name, name): text for name, text in upload.texts.items()}
+    fields |= {"route": SPEECH_TO_SPEECH, "upload_digest": upload.digest}
+    key = hashlib.sha256(idempotency_key.encode()).hexdigest() if idempotency_key else ""
+    try:
+        job_id = await state.queue.submit(
+            own_id,
+            fields,
+            [(task_name("stt", own_id), "")],
+            max_live=state.settings.max_live_jobs,
+            idempotency_key=key,
+        )
+    except QueueFull:
+        await asyncio.to_thread(state.storage.erase, own_id)
+        raise
+    if job_id != own_id:
+        await asyncio.to_thread(state.storage.erase, own_id)
+        if (await state.queue.fields(job_id)).get("upload_digest") != upload.digest:
+            detail = "This Idempotency-Key came with another upload before. Use a new key for a new upload."
+            raise Problem(422, "idempotency_key_reused", detail)
+    else:
+        structlog.get_logger().info("job_accepted", job=job_id, bytes=upload.size)
+    return job_id
+
+
+@router.get("/status/{job_id}", summary="How a job stands", responses=responses(_NOT_FOUND))
+async def status(
+    job_id: str,
+    state: StateDep,
+    wait: Annotated[
+        float, Query(ge=0, le=60, description="Answer when the job has ended, at the latest after so many seconds.")
+    ] = 0,
+) -> Job:
+    """Everything that is known of a job: its stage, the texts, the engines that worked on it, and its waterfall."""
+    job = await (state.changes.until_ended(job_id, wait) if wait else state.queue.job(job_id))
+    if job is None:
+        raise JobNotFound
+    return job.model_copy(update={"audio_url": f"/audio/{job_id}"}) if job.audio_path else job
+
+
+@router.get(
+    "/audio/{job_id}",
+    summary="The spoken answer",
+    response_class=FileResponse,
+    responses={
+        200: {"description": "The whole WAV file.", "content": {"audio/wav": {}}},
+        206: {"description": "The part that the `Range` header asks for.", "content": {"audio/wav": {}}},
+        416: {"description": "The file has no such range.", "content": {"text/plain": {}}},
+        **responses(
+            _NOT_FOUND,
+            (409, "audio_not_ready", "The answer is not spoken yet. Ask again, or wait with /status/{job_id}?wait=20."),
+            (410, "no_audio", "This job ended without an answer. See /status/{job_id} for the reason."),
+        ),
+    },
+)
+async def audio(job_id: str, state: StateDep) -> FileResponse:
+    """Send the answer once it is complete, whole or, with a `Range` header, in part."""
+    job = await state.queue.job(job_id)
+    if job is None:
+        raise JobNotFound
+    if not job.has_ended:
+        detail = f"The answer is not spoken yet. Ask again, or wait with /status/{job_id}?wait=20."
+        raise Problem(409, "audio_not_ready", detail, {"Retry-After": "1"})
+    if job.audio_path is None:
+        detail = f"This job ended without an answer. See /status/{job_id} for the reason."
+        raise Problem(410, "no_audio", detail)
+    path = state.storage.absolute(job.audio_path)
+    if not path.is_file():
+        raise Problem(410, "no_audio", "The answer's file has been removed from the volume.")
+    return FileResponse(path, media_type="audio/wav", filename=path.name)
+
+
+@router.delete("/jobs/{job_id}", status_code=204, summary="Cancel and erase", responses=responses(_NOT_FOUND))
+async def delete(job_id: str, state: StateDep) -> None:
+    """End the job if it still runs, and erase its text and audio. A job that was running stays visible as `cancelled`
+    for the retention time; one that had ended is gone altogether."""
+    verdict = await state.queue.cancel(job_id)
+    if verdict == "gone":
+        raise JobNotFound
+    if verdict == "cancelled":
+        await asyncio.to_thread(state.storage.erase, job_id)
+    else:
+        await erase_job(state.queue, state.storage, job_id)
+    structlog.get_logger().info("job_deleted", job=job_id, verdict=verdict)

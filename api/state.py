@@ -1,0 +1,28 @@
+"""What the routes are handed."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from api.changes import Changes
+from api.settings import ApiSettings
+from shared.queue import Queue
+from shared.storage import Storage
+
+
+@dataclass(frozen=True)
+class State:
+    """Built once, when the application starts."""
+
+    settings: ApiSettings
+    queue: Queue
+    storage: Storage
+    changes: Changes
+
+
+def _state(request: Request) -> State:
+    return cast(State, request.app.state.cascade)
+
+
+StateDep = Annotated[State, Depends(_state)]

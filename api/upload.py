@@ -1,0 +1,204 @@
+"""Receiving an upload: parsed as it arrives, and written once, to the volume, under a name of our own."""
+
+import asyncio
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO
+
+from fastapi import Request
+from fastapi.concurrency import contextmanager_in_threadpool
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
+
+from api.media import ACCEPTED, HEAD_BYTES, is_audio
+from api.problems import Problem
+from shared.storage import Storage
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+FILE_FIELD = "audio_file"
+
+#: What else a form may carry, and what it must look like.
+TEXT_FIELDS = {
+    "language": re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}"),
+    "voice": re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"),
+    "system_prompt": re.compile(r".{1,4000}", re.DOTALL),
+}
+_MAX_TEXT_BYTES = 16_000
+
+#: Written to the disk in pieces of about this size: a thread is borrowed for each.
+_BLOCK_BYTES = 1 << 20
+
+#: What boundaries, headers and text fields may add to a body on top of the file.
+_FORM_BYTES = 100_000
+
+
+@dataclass
+class Upload:
+    """A form as it comes in."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    size: int = 0
+    digest: str = ""
+    """SHA-256 of the file and the texts."""
+
+
+async def receive_upload(request: Request, storage: Storage, job_id: str, max_bytes: int) -> Upload:
+    """Write the form's file to the job's place on the volume and read its texts. Nothing stays behind on an error.
+
+    Raises:
+        Problem: the form is not what it should be.
+        StorageFull: the volume has no room.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    boundary = options.get(b"boundary", b"")
+    if kind != b"multipart/form-data" or not boundary:
+        raise Problem(415, "not_a_form", f"Send multipart/form-data with the recording in the field {FILE_FIELD}.")
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes + _FORM_BYTES:
+        raise too_large(max_bytes)
+    async with contextmanager_in_threadpool(storage.writing(storage.input_path(job_id))) as file:
+        form = _Form(boundary, max_bytes)
+        try:
+            async for chunk in request.stream():
+                form.feed(chunk)
+                if len(form.pending) >= _BLOCK_BYTES:
+                    await asyncio.to_thread(form.flush, file)
+        except ClientDisconnect:
+            raise Problem(400, "incomplete_upload", "The upload ended before the form was complete.") from None
+        await asyncio.to_thread(form.flush, file)
+        return form.finish()
+
+
+def too_large(max_bytes: int) -> Problem:
+    limit = f"{max_bytes / 1_000_000:g} MB"
+    # The rest of the body will not be read, so the connection cannot serve another request.
+    detail = f"The recording is larger than {limit}. Send a shorter or compressed one."
+    return Problem(413, "file_too_large", detail, {"Connection": "close"})
+
+
+class _Form:
+    """The state of one form, driven by the parser's callbacks."""
+
+    def __init__(self, boundary: bytes, max_bytes: int) -> None:
+        self.pending = bytearray()  # file bytes that are not on the disk yet
+        self._max_bytes = max_bytes
+        self._upload = Upload()
+        self._digest = hashlib.sha256()
+        self._head = b""
+        self._files = 0
+        self._ended = False
+        self._text = bytearray()
+        self._header_name, self._header_value = bytearray(), bytearray()
+        self._disposition = b""
+        self._name = ""
+        callbacks: MultipartCallbacks = {
+            "on_part_begin": self._on_part_begin,
+            "on_header_field": lambda data, start, end: self._header_name.extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._header_value.extend(data[start:end]),
+            "on_header_end": self._on_header_end,
+            "on_headers_finished": self._on_headers_finished,
+            "on_part_data": self._on_part_data,
+            "on_part_end": self._on_part_end,
+            "on_end": self._on_end,
+        }
+        try:
+            self._parser = MultipartParser(boundary, callbacks)
+        except FormParserError:
+            raise _malformed() from None
+
+    def feed(self, chunk: bytes) -> None:
+        try:
+            self._parser.write(chunk)
+        except FormParserError:
+            raise _malformed() from None
+
+    def flush(self, file: BinaryIO) -> None:
+        file.write(self.pending)
+        self._digest.update(self.pending)
+        self.pending.clear()
+
+    def finish(self) -> Upload:
+        """The whole form, once all of its file has been flushed."""
+        upload = self._upload
+        if not self._ended:
+            raise Problem(400, "incomplete_upload", "The upload ended before the form was complete.")
+        if self._files == 0:
+            raise Problem(422, "missing_file", f"Send the recording in the form's field {FILE_FIELD}.")
+        if upload.size == 0:
+            raise Problem(422, "empty_file", f"The file in {FILE_FIELD} is empty. Send a recording.")
+        if not is_audio(self._head):
+            raise _not_audio()
+        for name, text in sorted(upload.texts.items()):
+            self._digest.update(f"\0{name}={text}".encode())
+        upload.digest = self._digest.hexdigest()
+        return upload
+
+    def _on_part_begin(self) -> None:
+        self._disposition, self._name = b"", ""
+        self._text.clear()
+
+    def _on_header_end(self) -> None:
+        if self._header_name.lower() == b"content-disposition":
+            self._disposition = bytes(self._header_value)
+        self._header_name.clear()
+        self._header_value.clear()
+
+    def _on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        self._name = options.get(b"name", b"").decode(errors="replace")
+        if self._name == FILE_FIELD:
+            self._files += 1
+            if self._files > 1:
+                raise Problem(422, "too_many_files", f"Send one recording, in one field {FILE_FIELD}.")
+        elif self._name not in TEXT_FIELDS or self._name in self._upload.texts:
+            known = ", ".join([FILE_FIELD, *TEXT_FIELDS])
+            raise Problem(422, "unexpected_field", f"The form may have each of these fields once: {known}.")
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._name != FILE_FIELD:
+            self._text += data[start:end]
+            if len(self._text) > _MAX_TEXT_BYTES:
+                raise _bad_text(self._name)
+            return
+        self.pending += data[start:end]
+        self._upload.size += end - start
+        if len(self._head) < HEAD_BYTES:
+            self._head += data[start : min(end, start + HEAD_BYTES)]
+            if len(self._head) >= HEAD_BYTES and not is_audio(self._head):
+                raise _not_audio()
+        if self._upload.size > self._max_bytes:
+            raise too_large(self._max_bytes)
+
+    def _on_part_end(self) -> None:
+        if self._name == FILE_FIELD:
+            return
+        text = self._text.decode(errors="replace").strip()
+        if text:  # an empty field of a web form means: not given
+            if not TEXT_FIELDS[self._name].fullmatch(text):
+                raise _bad_text(self._name)
+            self._upload.texts[self._name] = text
+
+    def _on_end(self) -> None:
+        self._ended = True
+
+
+def _malformed() -> Problem:
+    return Problem(400, "malformed_form", "The body is not well-formed multipart/form-data.")
+
+
+def _not_audio() -> Problem:
+    detail = f"The file in {FILE_FIELD} is not audio of a kind that is accepted: {ACCEPTED}."
+    return Problem(415, "unsupported_media_type", detail)
+
+
+def _bad_text(name: str) -> Problem:
+    wanted = {
+        "language": "a language code such as en or pt-BR",
+        "voice": "a voice's name of at most 64 letters, digits, dots, dashes or underscores",
+        "system_prompt": "a text of at most 4,000 characters",
+    }[name]
+    return Problem(422, "invalid_field", f"The field {name} must be {wanted}.")
