@@ -1,0 +1,1 @@
+"""The `cascade` command: run the stack without Docker."""
