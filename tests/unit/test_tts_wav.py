@@ -1,0 +1,133 @@
+"""Speech becomes WAV files, and WAV files become one answer."""
+
+import io
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tts_worker.engine import Speech
+from tts_worker.wav import encode, join
+
+
+def tone(seconds: float, rate_hz: int, pitch_hz: float = 440) -> Speech:
+    time_s = np.arange(round(seconds * rate_hz)) / rate_hz
+    return Speech((10_000 * np.sin(2 * np.pi * pitch_hz * time_s)).astype(np.int16), rate_hz)
+
+
+def decoded(wav: bytes) -> Speech:
+    with wave.open(io.BytesIO(wav), "rb") as source:
+        assert (source.getnchannels(), source.getsampwidth()) == (1, 2)
+        frames = source.readframes(source.getnframes())
+        assert len(frames) == 2 * source.getnframes()
+        return Speech(np.frombuffer(frames, np.int16), source.getframerate())
+
+
+def stored(folder: Path, *speeches: Speech) -> list[Path]:
+    paths = [folder / f"{index}.wav" for index in range(len(speeches))]
+    for path, speech in zip(paths, speeches, strict=True):
+        path.write_bytes(encode(speech))
+    return paths
+
+
+class Pipe(io.RawIOBase):
+    """A stream that only goes forward."""
+
+    def __init__(self) -> None:
+        self.written = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self.written += data
+        return len(data)
+
+
+def test_encode_keeps_every_sample() -> None:
+    """What an engine spoke is in the file, sample by sample, at its own rate."""
+    speech = tone(0.5, 22_050)
+    back = decoded(encode(speech))
+    assert back.sample_rate_hz == 22_050
+    assert np.array_equal(back.samples, speech.samples)
+
+
+def test_encode_of_nothing_is_a_valid_file() -> None:
+    """Speech without a sample is a WAV file without a frame."""
+    assert decoded(encode(Speech(np.zeros(0, np.int16), 16_000))).samples.size == 0
+
+
+def test_join_is_exact(tmp_path: Path) -> None:
+    """Segments of one rate come out untouched, with the pause between them and neither before nor after."""
+    first, second, third = tone(3.5, 22_050), tone(0.2, 22_050, 300), tone(0.3, 22_050, 200)
+    out = io.BytesIO()
+    duration_s = join(stored(tmp_path, first, second, third), out, pause_s=0.15)
+    pause = np.zeros(round(0.15 * 22_050), np.int16)
+    joined = decoded(out.getvalue())
+    assert np.array_equal(joined.samples, np.concatenate([first.samples, pause, second.samples, pause, third.samples]))
+    assert duration_s == len(joined.samples) / 22_050
+
+
+def test_join_of_one_segment_adds_no_pause(tmp_path: Path) -> None:
+    """One segment is already the whole answer."""
+    speech = tone(0.3, 16_000)
+    out = io.BytesIO()
+    assert join(stored(tmp_path, speech), out, pause_s=0.15) == pytest.approx(0.3)
+    assert out.getvalue() == encode(speech)
+
+
+def test_join_of_different_rates_keeps_length_and_pitch(tmp_path: Path) -> None:
+    """A segment of another voice takes on the first one's rate, and is neither faster nor higher for it."""
+    out = io.BytesIO()
+    duration_s = join(stored(tmp_path, tone(0.5, 16_000), tone(1.0, 22_050, 440)), out, pause_s=0)
+    joined = decoded(out.getvalue())
+    assert joined.sample_rate_hz == 16_000
+    assert duration_s == pytest.approx(1.5)
+    assert len(joined.samples) == 24_000
+    expected = tone(1.0, 16_000, 440).samples.astype(int)
+    assert np.abs(joined.samples[8_000:].astype(int) - expected)[160:-160].max() < 50
+
+
+def test_join_to_a_lower_rate_does_not_alias(tmp_path: Path) -> None:
+    """What the lower rate cannot carry is gone, instead of coming back as another tone."""
+    out = io.BytesIO()
+    join(stored(tmp_path, tone(0.1, 16_000), tone(1.0, 22_050, 10_000)), out, pause_s=0)
+    assert np.abs(decoded(out.getvalue()).samples[1_600 + 160 : -160].astype(int)).max() < 50
+
+
+def test_join_of_loud_speech_does_not_wrap(tmp_path: Path) -> None:
+    """Full-scale sound that overshoots at its new rate is clipped; int16 does not turn over into noise."""
+    step = Speech(np.repeat([-32_768, 32_767], 10_000).astype(np.int16), 22_050)
+    out = io.BytesIO()
+    join(stored(tmp_path, tone(0.1, 16_000), step), out, pause_s=0)
+    samples = decoded(out.getvalue()).samples[1_600 + 20 : -20]
+    middle = len(samples) // 2
+    assert samples[: middle - 20].max() < 0
+    assert samples[middle + 20 :].min() > 0
+
+
+def test_join_writes_forward_only(tmp_path: Path) -> None:
+    """The answer can be joined into a pipe, and is the same there."""
+    segments = stored(tmp_path, tone(0.5, 16_000), tone(0.5, 22_050))
+    pipe, file = Pipe(), io.BytesIO()
+    join(segments, pipe, pause_s=0.1)  # type: ignore[arg-type]
+    join(segments, file, pause_s=0.1)
+    assert bytes(pipe.written) == file.getvalue()
+
+
+def test_join_takes_empty_segments(tmp_path: Path) -> None:
+    """A segment without a frame is no reason to lose the others."""
+    empty = Speech(np.zeros(0, np.int16), 16_000)
+    out = io.BytesIO()
+    join(stored(tmp_path, tone(0.5, 22_050), empty, tone(0.5, 22_050)), out, pause_s=0)
+    assert len(decoded(out.getvalue()).samples) == 22_050
+
+
+def test_join_of_nothing_is_refused() -> None:
+    """There is no answer without a segment."""
+    with pytest.raises(ValueError, match="no segment"):
+        join([], io.BytesIO(), pause_s=0.15)

@@ -1,0 +1,17 @@
+"""Run one TTS worker: `python -m tts_worker`."""
+
+from functools import partial
+
+from shared.service import run_stage
+from shared.settings import read_settings
+from tts_worker.handler import open_tts
+from tts_worker.settings import TtsSettings
+
+
+def main() -> None:
+    settings = read_settings(TtsSettings)
+    run_stage("tts", settings, partial(open_tts, settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""What the TTS stage does with a task: speak one segment of an answer, or join its segments into the whole."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from shared.engine_process import EngineProcess
+from shared.storage import Storage
+from shared.task import Claim, Outcome, WorkerInfo
+from tts_worker import wav
+from tts_worker.engine import TtsEngine
+from tts_worker.settings import TtsSettings
+from tts_worker.synthesizer import load_synthesizer
+
+#: Silence between two sentences, about what a reader leaves.
+PAUSE_S = 0.15
+
+
+class TtsHandler:
+    """Turns segments of text into one spoken answer."""
+
+    def __init__(
+        self, process: EngineProcess[TtsEngine], info: WorkerInfo, storage: Storage, settings: TtsSettings
+    ) -> None:
+        self.info = info
+        self._process, self._storage, self._timeout_s = process, storage, settings.task_timeout_s
+
+    async def handle(self, claim: Claim) -> Outcome:
+        return await (self._join(claim) if claim.part == "join" else self._speak(claim))
+
+    async def _speak(self, claim: Claim) -> Outcome:
+        language, voice = claim.fields.get("language"), claim.fields.get("voice")
+        speech = await self._process.run(TtsEngine.synthesize, self._timeout_s, claim.input, language, voice)
+        index = int(claim.part or 0)
+        name = await asyncio.to_thread(
+            self._storage.write_segment, claim.job_id, index, claim.token, wav.encode(speech)
+        )
+        return Outcome({"engine:tts": self.info.engine, "model:tts": self.info.model}, part=(index, name))
+
+    async def _join(self, claim: Claim) -> Outcome:
+        segments = [self._storage.absolute(name) for name in json.loads(claim.input)]
+        path = self._storage.output_path(claim.job_id)
+
+        def write() -> float:
+            with self._storage.writing(path) as file:
+                return wav.join(segments, file, PAUSE_S)
+
+        duration_s = await asyncio.to_thread(write)
+        return Outcome({"audio_path": self._storage.relative(path), "duration_s": f"{duration_s:.3f}"})
+
+
+@asynccontextmanager
+async def open_tts(settings: TtsSettings, storage: Storage) -> AsyncIterator[TtsHandler]:
+    """A warm handler, and its engine's process ended when it is left.
+
+    Raises:
+        StartupError: the engine or its voice is missing.
+    """
+    process = EngineProcess(partial(load_synthesizer, settings), service="tts-worker", log_level=settings.log_level)
+    try:
+        engine, model = await process.start()
+        yield TtsHandler(process, WorkerInfo("tts", engine, model), storage, settings)
+    finally:
+        process.close()

@@ -1,0 +1,85 @@
+"""Speech as WAV files: mono, 16 bit."""
+
+import io
+import wave
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tts_worker.engine import Speech
+
+#: Frames that are in memory at once while a segment is copied.
+_BLOCK_FRAMES = 1 << 16
+
+
+def encode(speech: Speech) -> bytes:
+    """The whole WAV file of `speech`."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as out:
+        _set_format(out, speech.sample_rate_hz)
+        out.writeframes(speech.samples.tobytes())
+    return buffer.getvalue()
+
+
+def join(segments: Sequence[Path], to: BinaryIO, pause_s: float) -> float:
+    """Write the WAV files `segments` into `to` as one, `pause_s` of silence between each two; return its duration in s.
+
+    They normally share one sample rate. Where TTS workers with different voices spoke one answer, the first segment's
+    rate wins and the others are resampled.
+    """
+    if not segments:
+        raise ValueError("There is no segment to join.")
+    formats = [_rate_and_frames(segment) for segment in segments]
+    rate_hz = formats[0][0]
+    pause = np.zeros(round(pause_s * rate_hz), np.int16).tobytes()
+    lengths = [_resampled_length(frames, own_rate_hz, rate_hz) for own_rate_hz, frames in formats]
+    total = sum(lengths) + (len(segments) - 1) * (len(pause) // 2)
+    with wave.open(to, "wb") as out:
+        _set_format(out, rate_hz)
+        # The header is right from the first byte on, so that `to` need not be able to seek.
+        out.setnframes(total)
+        for index, segment in enumerate(segments):
+            if index:
+                out.writeframesraw(pause)
+            _copy(segment, out, rate_hz)
+    return total / rate_hz
+
+
+def _set_format(out: wave.Wave_write, rate_hz: int) -> None:
+    out.setnchannels(1)
+    out.setsampwidth(2)
+    out.setframerate(rate_hz)
+
+
+def _rate_and_frames(segment: Path) -> tuple[int, int]:
+    with wave.open(str(segment), "rb") as source:
+        return source.getframerate(), source.getnframes()
+
+
+def _copy(segment: Path, out: wave.Wave_write, rate_hz: int) -> None:
+    with wave.open(str(segment), "rb") as source:
+        if source.getframerate() != rate_hz:
+            samples = np.frombuffer(source.readframes(source.getnframes()), np.int16)
+            out.writeframesraw(_resample(samples, source.getframerate(), rate_hz).tobytes())
+            return
+        while block := source.readframes(_BLOCK_FRAMES):
+            out.writeframesraw(block)
+
+
+def _resampled_length(frames: int, from_hz: int, to_hz: int) -> int:
+    return round(frames * to_hz / from_hz)
+
+
+def _resample(samples: NDArray[np.int16], from_hz: int, to_hz: int) -> NDArray[np.int16]:
+    """Cut or pad the spectrum of the whole segment: no aliasing, but it takes the signal for periodic, so the last
+    milliseconds touch the first ones. A spoken segment begins and ends quietly, where that is not heard."""
+    length = _resampled_length(len(samples), from_hz, to_hz)
+    if not length:
+        return np.zeros(0, np.int16)
+    spectrum = np.fft.rfft(samples)
+    # irfft itself drops what lies above the new Nyquist frequency, or fills up with zeros.
+    signal = np.fft.irfft(spectrum, length) * (length / len(samples))
+    return np.clip(np.rint(signal), -32768, 32767).astype(np.int16)
