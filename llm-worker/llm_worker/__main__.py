@@ -1,0 +1,17 @@
+"""Run one LLM worker: `python -m llm_worker`."""
+
+from functools import partial
+
+from llm_worker.handler import open_llm
+from llm_worker.settings import LlmSettings
+from shared.service import run_stage
+from shared.settings import read_settings
+
+
+def main() -> None:
+    settings = read_settings(LlmSettings)
+    run_stage("llm", settings, partial(open_llm, settings), concurrency=settings.llm_concurrency)
+
+
+if __name__ == "__main__":
+    main()

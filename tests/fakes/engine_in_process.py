@@ -1,0 +1,49 @@
+"""An engine that misbehaves on request, and a worker that holds one (run as a program)."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import time
+
+from shared.engine_process import EngineProcess
+from shared.errors import NoSpeech, StartupError
+
+
+class Engine:
+    name = "fake"
+    model = "tiny"
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def hear_nothing(self) -> None:
+        raise NoSpeech(retry_after_s=3)
+
+    def crash(self) -> None:
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def hang(self) -> None:
+        ctypes.PyDLL(None).sleep(60)  # unlike CDLL, this keeps the interpreter's lock
+
+    def hold_the_interpreter(self, seconds: float) -> None:
+        ctypes.PyDLL(None).usleep(int(seconds * 1_000_000))
+
+    def nap(self) -> None:
+        time.sleep(60)
+
+
+def load(fail: bool = False) -> Engine:
+    if fail:
+        raise StartupError("Set STT_MODEL.")
+    return Engine()
+
+
+async def _hold() -> None:
+    process = EngineProcess(load, service="test", log_level="warning")
+    print(await process.run(Engine.pid, 30), flush=True)
+    await process.run(Engine.nap, 60)
+
+
+if __name__ == "__main__":
+    asyncio.run(_hold())
