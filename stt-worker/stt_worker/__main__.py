@@ -1,0 +1,17 @@
+"""Run one STT worker: `python -m stt_worker`."""
+
+from functools import partial
+
+from shared.service import run_stage
+from shared.settings import read_settings
+from stt_worker.handler import open_stt
+from stt_worker.settings import SttSettings
+
+
+def main() -> None:
+    settings = read_settings(SttSettings)
+    run_stage("stt", settings, partial(open_stt, settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Decoding what people upload into what recognizers listen to."""
+
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import av.error
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from numpy.typing import NDArray
+
+from shared.errors import AudioTooLong, EmptyAudio, UndecodableAudio
+from stt_worker.engine import SAMPLE_RATE_HZ, Samples
+
+#: The containers that FFmpeg may recognize. It knows hundreds, among them play lists that name other files and URLs:
+#: a stranger's upload could make this process read them.
+CONTAINERS = "wav,mp3,mov,mp4,m4a,ogg,matroska,webm,flac,aac"
+
+#: Their header need not say how long they are; then FFmpeg guesses from the bit rate of the beginning. A recording of
+#: 90 s that began quietly was taken for 630 s. They are measured by decoding.
+GUESSED_LENGTH = frozenset({"mp3", "aac"})
+
+#: Wider than any microphone, narrower than what a forged header asks memory for.
+CHANNELS = range(1, 9)
+RATES_HZ = range(4_000, 192_001)
+
+Int16 = NDArray[np.int16]
+
+
+def decode(path: Path, max_audio_s: float) -> Samples:
+    """The recording at `path`, mixed to mono at 16 kHz. A damaged file yields what can be heard of it.
+
+    Raises:
+        UndecodableAudio: the bytes are not audio, whatever the file is called.
+        EmptyAudio: they are, but hold not one sample.
+        AudioTooLong: there is more than `max_audio_s`; nothing past the limit has been decoded.
+        OSError: the file cannot be read.
+    """
+    if path.stat().st_size == 0:
+        raise EmptyAudio
+    max_samples = int(max_audio_s * SAMPLE_RATE_HZ)
+    pcm = _plain_wav(path, max_samples)
+    if pcm is None:
+        pcm = _any_container(path, max_audio_s, max_samples)
+    if pcm.size > max_samples:
+        raise _too_long(max_audio_s)
+    if not pcm.size:
+        raise EmptyAudio
+    # 16 bits on the way: both recognizers were trained on such audio, and the conversion clips what is out of range.
+    return pcm.astype(np.float32) / np.float32(32768)
+
+
+def _plain_wav(path: Path, max_samples: int) -> Int16 | None:
+    """The samples of a WAV file that needs no conversion, one more than `max_samples` at most; else None."""
+    with path.open("rb") as file:
+        try:
+            with wave.open(file) as recording:
+                channels, bytes_a_sample, rate_hz, *_ = recording.getparams()
+                if (channels, bytes_a_sample, rate_hz) != (1, 2, SAMPLE_RATE_HZ):
+                    return None
+                data = recording.readframes(max_samples + 1)
+        except (wave.Error, EOFError, RuntimeError):
+            return None  # damaged or unusual (the last is its chunk reader's): the other decoder has the last word
+    # No samples may also mean a length of 0 written by a program that could not seek back.
+    return np.frombuffer(data[: len(data) // 2 * 2], "<i2") if data else None
+
+
+def _any_container(path: Path, max_audio_s: float, max_samples: int) -> Int16:
+    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+    pieces: list[Int16] = []
+    size = 0
+    try:
+        # Tags in an old encoding are no reason to refuse: hence metadata_errors.
+        with av.open(f"file:{path}", container_options=options, metadata_errors="ignore") as container:
+            stream = _audio_stream(container)
+            if _stated_length_s(container, stream) > max_audio_s:
+                raise _too_long(max_audio_s)
+            for piece in _resampled(_frames(container, stream)):
+                pieces.append(piece)
+                size += piece.size
+                if size > max_samples:
+                    break
+    except av.error.FFmpegError as error:
+        raise UndecodableAudio from error
+    return np.concatenate(pieces) if pieces else np.empty(0, np.int16)
+
+
+def _audio_stream(container: InputContainer) -> AudioStream:
+    if not container.streams.audio:
+        raise UndecodableAudio("The file holds no audio.")
+    stream = container.streams.audio[0]
+    if not stream.codec_context:  # a codec that FFmpeg has no decoder for
+        raise UndecodableAudio
+    if stream.channels not in CHANNELS or stream.rate not in RATES_HZ:
+        raise UndecodableAudio("The audio has an unusual number of channels or sample rate.")
+    return stream
+
+
+def _stated_length_s(container: InputContainer, stream: AudioStream) -> float:
+    if container.format.name in GUESSED_LENGTH:
+        return 0
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / av.time_base
+
+
+def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+    """All that can be decoded, past broken packets and up to where a truncated file ends."""
+    found = False
+    broken: av.error.FFmpegError | None = None
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.FFmpegError as error:
+            broken, packet = error, None
+        if packet is None:
+            break
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError as error:
+            broken = error
+            continue
+        for frame in frames:
+            if isinstance(frame, AudioFrame):
+                found = True
+                yield frame
+    if broken and not found:
+        raise broken
+
+
+def _resampled(frames: Iterator[AudioFrame]) -> Iterator[Int16]:
+    kind: tuple[str, str, int] | None = None
+    resampler = AudioResampler("s16", "mono", SAMPLE_RATE_HZ)
+    for frame in frames:
+        previous, kind = kind, (frame.format.name, frame.layout.name, frame.sample_rate)
+        if previous not in (None, kind):
+            # A stream may change its format on the way (an mp3 glued to another does); a resampler takes only one.
+            yield from _samples(resampler, None)
+            resampler = AudioResampler("s16", "mono", SAMPLE_RATE_HZ)
+        yield from _samples(resampler, frame)
+    if kind:
+        yield from _samples(resampler, None)  # what it holds back: the recording's last milliseconds
+
+
+def _samples(resampler: AudioResampler, frame: AudioFrame | None) -> list[Int16]:
+    return [part.to_ndarray().reshape(-1).astype(np.int16, copy=False) for part in resampler.resample(frame)]
+
+
+def _too_long(max_audio_s: float) -> AudioTooLong:
+    return AudioTooLong(f"The recording is longer than {max_audio_s:g} seconds, the most that this service accepts.")

@@ -1,0 +1,41 @@
+"""What a speech recognition engine is."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Mono samples at 16 kHz, shape [n], within -1 … 1.
+Samples = NDArray[np.float32]
+
+SAMPLE_RATE_HZ = 16_000
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was said."""
+
+    text: str
+    """Without leading or trailing space; never empty."""
+
+    language: str
+    """ISO 639-1 code of the language heard."""
+
+
+class SttEngine(Protocol):
+    """Turns speech into text. Blocking, and called by one thread at a time."""
+
+    name: str
+    """As in `STT_ENGINE`."""
+
+    model: str
+    """Which model answers, as a person would write it; never a path."""
+
+    def transcribe(self, samples: Samples, language: str | None) -> Transcript:
+        """Recognize `samples`. `language` is an ISO 639-1 hint; None asks for detection.
+
+        Raises:
+            NoSpeech: nobody speaks.
+        """
+        ...

@@ -1,0 +1,54 @@
+"""What the STT stage does with a task."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from shared.engine_process import EngineProcess
+from shared.errors import InputMissing
+from shared.job import stage_after, task_name
+from shared.storage import Storage
+from shared.task import Claim, Outcome, WorkerInfo
+from stt_worker.recognizer import Recognizer, load_recognizer
+from stt_worker.settings import SttSettings
+
+
+class SttHandler:
+    """Turns an upload into a transcript."""
+
+    def __init__(
+        self, process: EngineProcess[Recognizer], info: WorkerInfo, storage: Storage, settings: SttSettings
+    ) -> None:
+        self.info = info
+        self._process, self._storage, self._timeout_s = process, storage, settings.task_timeout_s
+
+    async def handle(self, claim: Claim) -> Outcome:
+        path = self._storage.input_path(claim.job_id)
+        if not path.is_file():
+            raise InputMissing
+        language = claim.fields.get("language_hint")
+        recognition = await self._process.run(Recognizer.recognize, self._timeout_s, path, language)
+        fields = {
+            "transcript": recognition.transcript.text,
+            "language": recognition.transcript.language,
+            "input_duration_s": f"{recognition.duration_s:.3f}",
+            "engine:stt": self.info.engine,
+            "model:stt": self.info.model,
+        }
+        follows = stage_after(claim.fields["route"], "stt")
+        return Outcome(fields, [(task_name(follows, claim.job_id), "")] if follows else [])
+
+
+@asynccontextmanager
+async def open_stt(settings: SttSettings, storage: Storage) -> AsyncIterator[SttHandler]:
+    """A warm handler, and its engine's process ended when it is left.
+
+    Raises:
+        StartupError: the engine or its model is missing.
+    """
+    process = EngineProcess(partial(load_recognizer, settings), service="stt-worker", log_level=settings.log_level)
+    try:
+        engine, model = await process.start()
+        yield SttHandler(process, WorkerInfo("stt", engine, model), storage, settings)
+    finally:
+        process.close()
