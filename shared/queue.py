@@ -136,9 +136,12 @@ class Queue:
             task: str | None = await self._redis.blmove(waiting, held, BLOCK_S, "RIGHT", "LEFT")
         return task
 
-    async def begin(self, worker: str, stage: Stage, token: str, task: str = "") -> Claim | Literal["empty", "dropped"]:
+    async def begin(
+        self, worker: str, stage: Stage, token: str, task: str | None = None
+    ) -> Claim | Literal["empty", "dropped"]:
         """Start an attempt at a held task, or at the next one of the list if none is named."""
-        reply = await self._run("begin", worker, token, MAX_CRASHES, stage, task)
+        named = () if task is None else (task,)
+        reply = await self._run("begin", worker, token, MAX_CRASHES, stage, *named)
         if reply[0] != "begun":
             return "empty" if reply[0] == "empty" else "dropped"
         pairs = iter(reply[4])

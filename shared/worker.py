@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import structlog
 
+from shared.background import end
 from shared.errors import CascadeError, EngineCrashed, EngineError, EngineTimeout, QueueUnavailable
 from shared.queue import Queue
 from shared.task import Claim, Outcome, WorkerInfo
@@ -21,6 +22,9 @@ BEAT_S = 1.0
 
 #: Between two tries to reach Redis.
 RECONNECT_S = 0.25
+
+#: How long a worker that stops tries to hand a task back. It is reclaimed otherwise.
+GIVE_BACK_S = 2.0
 
 #: Retries wait a random time up to this, doubled for each attempt: random, so that tasks that failed together do not
 #: come back together.
@@ -72,9 +76,7 @@ class Worker:
             await self._claim_until_stopped()
             await self._drain()
         finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            await end(background)
         with suppress(QueueUnavailable, TimeoutError):
             await asyncio.wait_for(self._queue.retire(self.name, self._stage), timeout=5)
         self._log.info("worker_stopped")
@@ -162,7 +164,7 @@ class Worker:
 
     async def _give_back(self, claim: Claim, log: structlog.typing.FilteringBoundLogger) -> None:
         try:
-            verdict = await asyncio.wait_for(self._queue.release(self.name, claim), timeout=2)
+            verdict = await asyncio.wait_for(self._queue.release(self.name, claim), GIVE_BACK_S)
         except (QueueUnavailable, TimeoutError):
             verdict = "left_to_reclaim"
         log.info(f"task_{verdict}")
@@ -213,9 +215,7 @@ class Worker:
     async def _drain(self) -> None:
         if self._running:
             await asyncio.wait(self._running.values(), timeout=self._grace_s)
-        self._abort()
-        while self._running:
-            await asyncio.wait(self._running.values())
+        await end(self._running.values(), again_after_s=2 * GIVE_BACK_S)
 
     def _abort(self) -> None:
         for task in self._running.values():

@@ -1,10 +1,10 @@
 -- Begin a held task, or take the next one of the list and begin it in the same step. Defends against input that kills
 -- its worker again and again, and against work for a job that is over.
--- ARGV 1 worker  2 token of this attempt  3 how many crashes a task may cause  4 stage  5 the held task, or '' to take one
+-- ARGV 1 worker  2 token of this attempt  3 how many crashes a task may cause  4 stage  5 the held task; absent to take one
 -- Replies {'empty'}, {'dropped', why}, or {'begun', task, attempt, input, fields of the job}.
 local worker, token, stage, task = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 local held = HELD .. worker
-if task == '' then
+if not task then
   task = redis.call('LMOVE', QUEUE .. stage, held, 'RIGHT', 'LEFT')
   if not task then
     return {'empty'}

@@ -1,0 +1,45 @@
+# One word per chore. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := $(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
+
+.PHONY: help setup demo up test check bench lock
+.DEFAULT_GOAL := help
+
+help: ## list these words
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(VENV)/.ready ## make the virtual environment
+
+$(VENV)/.ready: requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## send a spoken question through the stack and get a spoken answer
+	@$(BIN)/cascade demo
+
+up: setup ## start the whole stack without Docker, until Ctrl-C
+	@$(BIN)/cascade up
+
+test: setup ## run all tests; what needs Docker is skipped where there is none
+	$(BIN)/pytest
+
+check: setup ## format, lint, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## measure the pipeline's own cost beside others, as ratios
+	$(BIN)/python -m bench
+
+lock: setup ## write the pins anew from pyproject.toml
+	$(LOCK) --extra dev -o requirements-dev.txt
+	$(LOCK) --extra api -c requirements-dev.txt -o api/requirements.txt
+	$(LOCK) --extra stt -c requirements-dev.txt -o stt-worker/requirements.txt
+	$(LOCK) --extra llm -c requirements-dev.txt -o llm-worker/requirements.txt
+	$(LOCK) --extra tts -c requirements-dev.txt -o tts-worker/requirements.txt

@@ -1,0 +1,70 @@
+"""Words for tests that drive the queue by hand."""
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+import pytest
+from redis import Redis
+
+from shared.job import SPEECH_TO_SPEECH, Stage, task_name
+from shared.keys import KEYS
+from shared.queue import Queue
+from shared.task import Claim, NewTask, Outcome, WorkerInfo
+
+
+class Driver:
+    """Submits, claims and commits as the API and the workers do."""
+
+    def __init__(self, queue: Queue, redis: Redis) -> None:
+        self.queue, self.redis = queue, redis
+
+    async def submit(self, **options: object) -> str:
+        job_id = uuid4().hex
+        fields = {"route": SPEECH_TO_SPEECH, "transcript": "secret words"}
+        made = await self.queue.submit(job_id, fields, [(task_name("stt", job_id), "")], **{"max_live": 1000} | options)
+        assert made == job_id
+        return job_id
+
+    async def enlist(self, worker: str, stage: Stage = "stt") -> None:
+        await self.queue.beat(worker, WorkerInfo(stage, "fake", "fake"))
+
+    async def claim(self, worker: str, stage: Stage = "stt") -> Claim:
+        await self.enlist(worker, stage)
+        claim = await self.queue.begin(worker, stage, uuid4().hex)
+        assert isinstance(claim, Claim)
+        return claim
+
+    async def reach_tts(self, segments: int = 3) -> str:
+        """A job whose answer waits as so many segments."""
+        job_id = await self.submit()
+        stt = await self.claim("stt-1")
+        await self.queue.commit("stt-1", stt, Outcome({"transcript": "hi"}, [(task_name("llm", job_id), "")]))
+        llm = await self.claim("llm-1", "llm")
+        parts: Sequence[NewTask] = [(task_name("tts", job_id, n), f"text {n}") for n in range(segments)]
+        outcome = Outcome({"response": "there"}, parts, join=task_name("tts", job_id, "join"))
+        assert await self.queue.commit("llm-1", llm, outcome) == "committed"
+        return job_id
+
+    def let_die(self, worker: str) -> None:
+        """Make the worker's heartbeat run out, as if its process had been gone for long."""
+        self.redis.zadd(KEYS["WORKERS"], {worker: 1})
+
+    def places(self) -> dict[str, list[str]]:
+        """Every place where a task can be, with what is there."""
+        lists = [*self.redis.scan_iter(KEYS["QUEUE"] + "*"), *self.redis.scan_iter(KEYS["HELD"] + "*"), KEYS["DEAD"]]
+        places = {name: self.redis.lrange(name, 0, -1) for name in lists}
+        places[KEYS["DELAYED"]] = self.redis.zrange(KEYS["DELAYED"], 0, -1)
+        return {name: tasks for name, tasks in places.items() if tasks}
+
+    def everywhere(self) -> list[str]:
+        return sorted(task for tasks in self.places().values() for task in tasks)
+
+    def open_tasks(self) -> list[str]:
+        """Every task that some job's hash says is not done."""
+        fields = [field for key in self.redis.scan_iter(KEYS["TASKS"] + "*") for field in self.redis.hkeys(key)]
+        return sorted(field.removeprefix("input:") for field in fields if field.startswith("input:"))
+
+
+@pytest.fixture
+def driver(queue: Queue, redis: Redis) -> Driver:
+    return Driver(queue, redis)

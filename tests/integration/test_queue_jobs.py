@@ -1,0 +1,154 @@
+"""Submitting, ending, cancelling and forgetting jobs."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+
+from shared.errors import QueueFull, QueueUnavailable
+from shared.job import task_name
+from shared.keys import KEYS
+from shared.queue import Queue
+from shared.task import Outcome
+
+pytestmark = pytest.mark.redis
+
+
+async def test_a_job_passes_its_route_and_completes(driver, queue):
+    """From upload to answer, each step leaves its results, and nothing is left over at the end."""
+    job_id = await driver.reach_tts(segments=2)
+    for index in range(2):
+        claim = await driver.claim("tts-1", "tts")
+        assert (claim.part, claim.input) == (str(index), f"text {index}")
+        assert await queue.commit("tts-1", claim, Outcome(part=(index, f"file {index}"))) == "committed"
+    join = await driver.claim("tts-1", "tts")
+    assert (join.part, join.input) == ("join", '["file 0","file 1"]')
+    assert await queue.commit("tts-1", join, Outcome({"audio_path": "output/x.wav"})) == "committed"
+
+    job = await queue.job(job_id)
+    assert job is not None
+    assert (job.status, job.transcript, job.response) == ("completed", "hi", "there")
+    assert job.audio_path == "output/x.wav"
+    assert set(job.timings.stages) == {"stt", "llm", "tts"}
+    assert job.timings.total_s is not None
+    assert job.timings.first_audio_s is not None
+    assert driver.places() == {}
+    assert driver.redis.exists(KEYS["TASKS"] + job_id) == 0
+    assert [event["event"] for event in await queue.events(job_id)] == [
+        *("pending", "processing", "stage_done", "processing", "stage_done", "processing", "segment", "segment"),
+        "completed",
+    ]
+
+
+async def test_a_repeated_submit_makes_one_job(driver, queue):
+    """The API may say it again when the reply was lost."""
+    job_id = uuid4().hex
+    for _ in range(3):
+        made = await queue.submit(job_id, {"route": "stt"}, [(task_name("stt", job_id), "")], max_live=1)
+        assert made == job_id
+    assert driver.everywhere() == [f"stt:{job_id}"]
+
+
+async def test_an_idempotency_key_leads_to_the_first_job(driver, queue):
+    """An upload that is repeated with its key does no second work, until the first job has been erased."""
+    first = await driver.submit(idempotency_key="k")
+    second = uuid4().hex
+    again = await queue.submit(second, {}, [(task_name("stt", second), "")], max_live=9, idempotency_key="k")
+    assert again == first
+    assert driver.everywhere() == [f"stt:{first}"]
+    await queue.cancel(first)
+    await queue.forget(first)
+    await driver.submit(idempotency_key="k")
+
+
+async def test_one_job_more_than_allowed_is_refused(driver, queue):
+    """A refused job leaves nothing, and an ended one makes room."""
+    first = await driver.submit(max_live=1)
+    with pytest.raises(QueueFull):
+        await driver.submit(max_live=1)
+    assert driver.everywhere() == [f"stt:{first}"]
+    await queue.cancel(first)
+    await driver.submit(max_live=1)
+
+
+@pytest.mark.parametrize("place", ["waiting", "held", "begun", "delayed", "segments"])
+async def test_cancel_takes_a_job_out_of_every_place(driver, queue, place):
+    """Wherever its tasks are, they go; the text is erased; a late commit brings nothing back."""
+    claim = None
+    if place == "segments":
+        job_id = await driver.reach_tts(segments=3)
+        claim = await driver.claim("tts-1", "tts")
+    else:
+        job_id = await driver.submit()
+        if place == "held":
+            await driver.enlist("stt-1")
+            await queue.wait("stt-1", "stt")
+        if place in ("begun", "delayed"):
+            claim = await driver.claim("stt-1")
+        if place == "delayed":
+            await queue.retry("stt-1", claim, 60, "x", crashed=False)
+
+    assert await queue.cancel(job_id) == "cancelled"
+    if place == "held":  # not begun, so nobody knew whose hands it was in: its worker drops it
+        assert await queue.begin("stt-1", "stt", "token", f"stt:{job_id}") == "dropped"
+    assert driver.places() == {}
+    if claim:
+        assert await queue.commit("stt-1", claim, Outcome({"transcript": "late"})) == "stale"
+    fields = await queue.fields(job_id)
+    assert fields["status"] == "cancelled"
+    assert "transcript" not in fields
+    assert "response" not in fields
+    assert (await queue.events(job_id))[-1]["event"] == "cancelled"
+
+
+async def test_cancel_says_what_it_found(driver, queue):
+    """A job that has ended is left as it is, and an unknown one is no error."""
+    job_id = await driver.submit()
+    await queue.cancel(job_id)
+    assert await queue.cancel(job_id) == "over"
+    assert await queue.cancel(uuid4().hex) == "gone"
+
+
+async def test_forget_erases_an_ended_job_only(driver, queue):
+    """Every key of the job goes, its dead tasks too; a live job stays."""
+    job_id = await driver.submit()
+    assert await queue.forget(job_id) is False
+    claim = await driver.claim("stt-1")
+    await queue.bury("stt-1", claim, "bad", "It is bad.")
+    assert driver.redis.lrange(KEYS["DEAD"], 0, -1) == [f"stt:{job_id}"]
+    assert await queue.forget(job_id) is True
+    assert not [key for key in driver.redis.scan_iter("*") if job_id in key]
+    assert driver.places() == {}
+    assert driver.redis.zcard(KEYS["ENDED"]) == 0
+
+
+async def test_jobs_are_listed_by_when_they_ended(driver, queue):
+    """Retention counts from the end of a job by Redis's clock."""
+    live, ended = await driver.submit(), await driver.submit()
+    await queue.cancel(ended)
+    await asyncio.sleep(0.01)
+    assert await queue.ended_before(60_000) == []
+    driver.redis.zadd(KEYS["ENDED"], {ended: 1})
+    assert await queue.ended_before(60_000) == [ended]
+    assert live not in await queue.ended_before(0)
+
+
+async def test_changes_are_told_as_they_happen(driver, queue):
+    """Whoever listens hears of each step of each job."""
+    changes = queue.changes()
+    assert await anext(changes) == ""
+    job_id = await driver.submit()
+    assert await asyncio.wait_for(anext(changes), 5) == job_id
+    await queue.cancel(job_id)
+    assert await asyncio.wait_for(anext(changes), 5) == job_id
+    await changes.aclose()
+
+
+async def test_no_redis_is_an_error_of_ours():
+    """Nobody outside the queue needs to know redis-py's exceptions."""
+    queue = Queue.connect("redis://127.0.0.1:1/0")
+    with pytest.raises(QueueUnavailable):
+        await queue.ping()
+    with pytest.raises(QueueUnavailable):
+        await queue.submit("a", {}, [("stt:a", "")], max_live=1)
+    await queue.close()

@@ -1,0 +1,255 @@
+"""The invariant: a task is in exactly one place, and only its present attempt can take it further."""
+
+import asyncio
+import random
+from collections import Counter
+from uuid import uuid4
+
+import pytest
+
+from shared.job import task_name
+from shared.keys import KEYS, MAX_CRASHES
+from shared.task import Claim, Outcome
+
+pytestmark = pytest.mark.redis
+
+
+async def test_workers_never_share_a_task(driver, queue):
+    """Eight workers that fight for a hundred tasks begin each once."""
+    jobs = [await driver.submit() for _ in range(100)]
+
+    async def work(worker: str) -> list[str]:
+        await driver.enlist(worker)
+        begun = []
+        while isinstance(claim := await queue.begin(worker, "stt", uuid4().hex), Claim):
+            begun.append(claim.job_id)
+            await queue.commit(worker, claim, Outcome())
+        return begun
+
+    done = await asyncio.gather(*(work(f"stt-{n}") for n in range(8)))
+    assert Counter(job for worker in done for job in worker) == Counter(jobs)
+    assert driver.places() == {}
+
+
+async def test_two_waiting_workers_get_one_task_once(driver, queue):
+    """Of two workers that block on an empty list one gets the task that comes."""
+    waiting = [asyncio.create_task(queue.wait(worker, "stt")) for worker in ("stt-1", "stt-2")]
+    await asyncio.sleep(0.1)
+    job_id = await driver.submit()
+    assert sorted(map(str, await asyncio.gather(*waiting))) == ["None", f"stt:{job_id}"]
+
+
+async def test_tasks_come_in_the_order_of_their_jobs(driver, queue):
+    """First come, first served."""
+    jobs = [await driver.submit() for _ in range(5)]
+    assert [(await driver.claim("stt-1")).job_id for _ in jobs] == jobs
+
+
+async def test_begin_repeated_with_its_token_is_one_attempt(driver, queue):
+    """A worker whose reply got lost asks again without paying an attempt for it."""
+    job_id = await driver.submit()
+    await driver.enlist("stt-1")
+    task = await queue.wait("stt-1", "stt")
+    claims = [await queue.begin("stt-1", "stt", "same", task) for _ in range(3)]
+    assert [claim.attempt for claim in claims] == [1, 1, 1]
+    assert (await queue.job(job_id)).attempts == {"stt": 1}
+    assert (await queue.begin("stt-1", "stt", "other", task)).attempt == 2
+
+
+async def test_a_reclaimed_worker_cannot_commit(driver, queue):
+    """A paused worker that comes back finds its work taken, and changes nothing."""
+    job_id = await driver.submit()
+    await queue.reclaim()
+    late = await driver.claim("stt-paused")
+    driver.let_die("stt-paused")
+    assert await queue.reclaim() == [f"stt:{job_id}"]
+    assert await queue.commit("stt-paused", late, Outcome({"transcript": "late"})) == "stale"
+    assert await queue.retry("stt-paused", late, 0, "x", crashed=False) == "stale"
+    assert await queue.bury("stt-paused", late, "x", "y") == "stale"
+    assert await queue.release("stt-paused", late) == "stale"
+
+    fresh = await driver.claim("stt-2")
+    assert fresh.attempt == 2
+    assert await queue.commit("stt-paused", late, Outcome({"transcript": "late"})) == "stale"
+    assert await queue.commit("stt-2", fresh, Outcome({"transcript": "fresh"})) == "committed"
+    assert (await queue.job(job_id)).transcript == "fresh"
+    assert [event["event"] for event in await queue.events(job_id)].count("completed") == 1
+
+
+async def test_an_older_attempt_of_the_same_worker_cannot_commit(driver, queue):
+    """Holding the task again does not make the older attempt's work valid: the token does."""
+    await driver.submit()
+    old = await driver.claim("stt-1")
+    await queue.release("stt-1", old)
+    new = await driver.claim("stt-1")
+    assert new.task == old.task
+    assert await queue.commit("stt-1", old, Outcome({"transcript": "old"})) == "stale"
+    assert await queue.commit("stt-1", new, Outcome({"transcript": "new"})) == "committed"
+
+
+async def test_a_repeated_commit_counts_once(driver, queue):
+    """A commit whose reply was lost may be said again: the next task is pushed once."""
+    job_id = await driver.submit()
+    claim = await driver.claim("stt-1")
+    outcome = Outcome(next=[(task_name("llm", job_id), "")])
+    assert await queue.commit("stt-1", claim, outcome) == "committed"
+    assert await queue.commit("stt-1", claim, outcome) == "stale"
+    assert driver.everywhere() == [f"llm:{job_id}"]
+
+
+async def test_a_retry_waits_for_its_time(driver, queue):
+    """A delayed task is in nobody's way until it is due, and then is next in turn."""
+    first, second = await driver.submit(), await driver.submit()
+    claim = await driver.claim("stt-1")
+    assert await queue.retry("stt-1", claim, 0.15, "model_unavailable", crashed=False) == "delayed"
+    assert await queue.promote() == 0
+    assert list(driver.places()) == [KEYS["QUEUE"] + "stt", KEYS["DELAYED"]]
+    await asyncio.sleep(0.2)
+    assert await queue.promote() == 1
+    claim = await driver.claim("stt-1")
+    assert (claim.job_id, claim.attempt) == (first, 2)
+    assert (await driver.claim("stt-1")).job_id == second
+    retrying = [event for event in await queue.events(first) if event["event"] == "retrying"]
+    assert retrying[0]["code"] == "model_unavailable"
+
+
+async def test_a_buried_task_fails_its_job(driver, queue):
+    """The job says why, the dead list keeps the task and its input, and the answer's other segments are dropped."""
+    job_id = await driver.reach_tts(segments=3)
+    claim, sibling = await driver.claim("tts-1", "tts"), await driver.claim("tts-2", "tts")
+    assert await queue.bury("tts-1", claim, "unknown_voice", "No such voice.") == "buried"
+    job = await queue.job(job_id)
+    assert (job.status, job.error.code, job.error.message) == ("failed", "unknown_voice", "No such voice.")
+    assert driver.redis.hget(KEYS["TASKS"] + job_id, f"input:{claim.task}") == "text 0"
+    assert await queue.commit("tts-2", sibling, Outcome(part=(1, "f"))) == "over"
+    assert await queue.begin("tts-1", "tts", "t") == "dropped"
+    assert driver.places() == {KEYS["DEAD"]: [claim.task]}
+    assert [event["event"] for event in await queue.events(job_id)].count("failed") == 1
+
+
+async def test_input_that_kills_its_worker_is_set_aside(driver, queue):
+    """After three deaths the task is not handed out again, and other jobs go on."""
+    poison = await driver.submit()
+    await queue.reclaim()
+    for attempt in range(MAX_CRASHES):
+        assert (await driver.claim(f"stt-{attempt}")).job_id == poison
+        driver.let_die(f"stt-{attempt}")
+        assert await queue.reclaim() == [f"stt:{poison}"]
+    other = await driver.submit()
+    await driver.enlist("stt-9")
+    assert await queue.begin("stt-9", "stt", "t") == "dropped"
+    assert (await queue.job(poison)).error.code == "worker_died"
+    assert driver.redis.lrange(KEYS["DEAD"], 0, -1) == [f"stt:{poison}"]
+    assert (await driver.claim("stt-9")).job_id == other
+
+
+async def test_orderly_ends_are_no_deaths(driver, queue):
+    """A task that was retried or handed back often is not taken for one that kills workers."""
+    await driver.submit()
+    for _ in range(MAX_CRASHES + 2):
+        claim = await driver.claim("stt-1")
+        await queue.retry("stt-1", claim, 0, "x", crashed=False)
+        await queue.promote()
+    for _ in range(MAX_CRASHES + 2):
+        claim = await driver.claim("stt-1")
+        assert claim.attempt == MAX_CRASHES + 3
+        assert await queue.release("stt-1", claim) == "released"
+
+
+async def test_only_the_dead_are_reclaimed(driver, queue):
+    """A worker that beats keeps its work."""
+    await queue.reclaim()
+    dead, alive = await driver.submit(), await driver.submit()
+    await driver.claim("stt-dead")
+    await driver.claim("stt-alive")
+    driver.let_die("stt-dead")
+    assert await queue.reclaim() == [f"stt:{dead}"]
+    assert driver.places() == {KEYS["QUEUE"] + "stt": [f"stt:{dead}"], KEYS["HELD"] + "stt-alive": [f"stt:{alive}"]}
+    assert [worker.stage for worker in await queue.workers()] == ["stt"]
+
+
+async def test_after_an_outage_everyone_gets_one_more_lease(driver, queue):
+    """While Redis was away nobody could beat: the first sweep takes nothing, and the one after a lease does."""
+    job_id = await driver.submit()
+    await driver.claim("stt-1")
+    driver.let_die("stt-1")
+    driver.redis.set(KEYS["SWEPT_AT"], 1)
+    assert await queue.reclaim() == []
+    assert await queue.reclaim() == []
+    driver.let_die("stt-1")
+    assert await queue.reclaim() == [f"stt:{job_id}"]
+
+
+async def test_a_worker_that_leaves_gives_back_what_it_holds(driver, queue):
+    """Begun or only popped, its tasks are next in turn, and it is not counted as warm any more."""
+    job_id = await driver.submit()
+    await driver.enlist("stt-1")
+    await queue.wait("stt-1", "stt")
+    await queue.retire("stt-1", "stt")
+    assert driver.places() == {KEYS["QUEUE"] + "stt": [f"stt:{job_id}"]}
+    assert await queue.workers() == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_segments_are_joined_once_in_any_order(driver, queue, seed):
+    """However many workers speak them, and however often they die on the way, the join comes once, with all of them."""
+    chance = random.Random(seed)
+    job_id = await driver.reach_tts(segments=6)
+    await queue.reclaim()
+    claims = [(f"tts-{n}", await driver.claim(f"tts-{n}", "tts")) for n in range(6)]
+    chance.shuffle(claims)
+    while claims:
+        worker, claim = claims.pop()
+        if chance.random() < 0.3 and claim.attempt < MAX_CRASHES:
+            driver.let_die(worker)
+            await queue.reclaim()
+            replacement = f"tts-{uuid4().hex}"
+            claims.append((replacement, await driver.claim(replacement, "tts")))
+        assert await queue.commit(worker, claim, Outcome(part=(int(claim.part), f"by {worker}"))) in (
+            "committed",
+            "stale",
+        )
+        if chance.random() < 0.3:
+            assert await queue.commit(worker, claim, Outcome(part=(int(claim.part), "again"))) == "stale"
+    assert driver.everywhere() == [f"tts:{job_id}:join"]
+    join = await driver.claim("tts-join", "tts")
+    assert join.input.count("by tts-") == 6
+    assert await queue.commit("tts-join", join, Outcome()) == "committed"
+    assert (await queue.job(job_id)).status == "completed"
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_every_open_task_is_in_one_place_after_every_step(driver, queue, seed):
+    """Any sequence of steps by several workers keeps the invariant."""
+    chance = random.Random(seed)
+    await queue.reclaim()
+    claims: list[tuple[str, Claim]] = []
+    for _ in range(120):
+        step = chance.choice(
+            ["submit", "claim", "claim", "commit", "commit", "retry", "release", "die", "bury", "cancel"]
+        )
+        worker = f"stt-{chance.randrange(4)}"
+        if step == "submit":
+            await driver.submit()
+        elif step == "claim":
+            await driver.enlist(worker)
+            claim = await queue.begin(worker, "stt", uuid4().hex)
+            if isinstance(claim, Claim):
+                claims.append((worker, claim))
+        elif step == "die":
+            driver.let_die(worker)
+            await queue.reclaim()
+        elif claims:  # any attempt, also one that has been taken away long ago
+            worker, claim = chance.choice(claims)
+            if step == "commit":
+                await queue.commit(worker, claim, Outcome())
+            elif step == "retry":
+                await queue.retry(worker, claim, 0, "x", crashed=chance.random() < 0.5)
+                await queue.promote()
+            elif step == "release":
+                await queue.release(worker, claim)
+            elif step == "bury":
+                await queue.bury(worker, claim, "x", "y")
+            else:
+                await queue.cancel(claim.job_id)
+        assert driver.everywhere() == driver.open_tasks()

@@ -1,0 +1,248 @@
+"""The worker's runtime: what it does when tasks fail, jobs are cancelled, Redis goes away, or it is told to stop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from fakes.handlers import FakeHandler
+from shared.errors import EngineCrashed, ModelUnavailable, NoSpeech
+from shared.job import Job
+from shared.keys import KEYS
+from shared.queue import Queue
+from shared.task import Claim, Outcome
+from shared.worker import Worker
+
+pytestmark = pytest.mark.redis
+
+
+@asynccontextmanager
+async def running(queue: Queue, handler: FakeHandler, **options: object) -> AsyncIterator[Worker]:
+    """A worker at work, stopped at the end of the block."""
+    worker = Worker(queue, handler, **{"max_attempts": 5, "grace_s": 5.0} | options)
+    task = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await asyncio.wait_for(task, 20)
+
+
+async def until(condition: Callable[[], Awaitable[object]], within_s: float = 15) -> None:
+    async with asyncio.timeout(within_s):
+        while not await condition():  # noqa: ASYNC110 (what is waited for happens in Redis)
+            await asyncio.sleep(0.02)
+
+
+async def ended(queue: Queue, job_id: str) -> Job:
+    async def has_ended() -> bool:
+        job = await queue.job(job_id)
+        return job is not None and job.has_ended
+
+    await until(has_ended)
+    job = await queue.job(job_id)
+    assert job is not None
+    return job
+
+
+async def test_it_works_off_what_waits_and_what_comes(driver, queue):
+    """Jobs that waited before it started, and jobs that come later, are all done."""
+    jobs = [await driver.submit() for _ in range(20)]
+    async with running(queue, FakeHandler()):
+        jobs.append(await driver.submit())
+        for job_id in jobs:
+            assert (await ended(queue, job_id)).status == "completed"
+    assert driver.places() == {}
+
+
+async def test_it_runs_as_many_tasks_at_once_as_it_may(driver, queue):
+    """Concurrency is used, and not exceeded."""
+    running_now, most = 0, 0
+
+    async def count(_claim: Claim) -> Outcome:
+        nonlocal running_now, most
+        running_now += 1
+        most = max(most, running_now)
+        await asyncio.sleep(0.05)
+        running_now -= 1
+        return Outcome()
+
+    jobs = [await driver.submit() for _ in range(12)]
+    async with running(queue, FakeHandler(count), concurrency=4):
+        for job_id in jobs:
+            await ended(queue, job_id)
+    assert most == 4
+
+
+async def test_an_error_that_may_pass_is_tried_again(driver, queue):
+    """The task comes back after a delay and succeeds; the attempts are counted."""
+
+    async def fail_once(claim: Claim) -> Outcome:
+        if claim.attempt == 1:
+            raise ModelUnavailable
+        return Outcome({"transcript": "at last"})
+
+    job_id = await driver.submit()
+    async with running(queue, FakeHandler(fail_once)):
+        job = await ended(queue, job_id)
+    assert (job.status, job.transcript, job.attempts) == ("completed", "at last", {"stt": 2})
+
+
+async def test_no_retry_comes_sooner_than_the_upstream_asked(driver, queue):
+    """A Retry-After is honoured."""
+
+    async def fail(_claim: Claim) -> Outcome:
+        raise ModelUnavailable(retry_after_s=120)
+
+    await driver.submit()
+    async with running(queue, FakeHandler(fail)):
+        await until(lambda: asyncio.to_thread(driver.redis.zcard, KEYS["DELAYED"]))
+    [(_, due_ms)] = driver.redis.zrange(KEYS["DELAYED"], 0, -1, withscores=True)
+    seconds, _ = driver.redis.time()
+    assert 100 < due_ms / 1000 - seconds <= 121
+
+
+async def test_an_error_of_the_input_fails_the_job_at_once(driver, queue):
+    """No second attempt is spent on what cannot succeed, and the caller is told the code."""
+
+    async def hear_nothing(_claim: Claim) -> Outcome:
+        raise NoSpeech
+
+    job_id = await driver.submit()
+    async with running(queue, FakeHandler(hear_nothing)):
+        job = await ended(queue, job_id)
+    assert (job.status, job.error.code, job.attempts) == ("failed", "no_speech", {"stt": 1})
+
+
+async def test_a_bug_fails_its_job_and_not_the_worker(driver, queue):
+    """An exception that nobody thought of ends in the job's error, without its text, and the next job is served."""
+
+    async def stumble(claim: Claim) -> Outcome:
+        if claim.job_id == bad:
+            raise KeyError("/secret/path")
+        return Outcome()
+
+    bad = await driver.submit()
+    async with running(queue, FakeHandler(stumble), max_attempts=1):
+        job = await ended(queue, bad)
+        assert (job.status, job.error.code) == ("failed", "engine_failed")
+        assert "/secret" not in job.model_dump_json()
+        assert (await ended(queue, await driver.submit())).status == "completed"
+
+
+async def test_input_that_crashes_the_engine_is_set_aside(driver, queue):
+    """Three crashes, then the dead list; the worker itself lives on."""
+
+    async def crash(_claim: Claim) -> Outcome:
+        raise EngineCrashed
+
+    job_id = await driver.submit()
+    handler = FakeHandler(crash)
+    async with running(queue, handler, max_attempts=50):
+        job = await ended(queue, job_id)
+    assert (job.status, job.error.code) == ("failed", "worker_died")
+    assert len(handler.begun) == 3
+
+
+async def test_a_cancelled_job_stops_computing(driver, queue):
+    """DELETE frees the worker within a heartbeat or two."""
+
+    async def compute(claim: Claim) -> Outcome:
+        if claim.job_id == job_id:
+            await asyncio.sleep(60)
+        return Outcome()
+
+    job_id = await driver.submit()
+    handler = FakeHandler(compute)
+    async with running(queue, handler):
+        await until(lambda: _truth(handler.begun))
+        await queue.cancel(job_id)
+        await until(lambda: _truth(handler.cancelled), within_s=5)
+        assert (await ended(queue, await driver.submit())).status == "completed"
+    assert (await queue.job(job_id)).status == "cancelled"
+
+
+async def test_a_task_that_came_in_a_lost_reply_is_taken_up(driver, queue):
+    """What Redis says it holds, it runs."""
+    handler = FakeHandler()
+    async with running(queue, handler) as worker:
+        await asyncio.sleep(0.2)
+        job_id = await driver.submit()
+        moved = driver.redis.lrem(KEYS["QUEUE"] + "stt", 1, f"stt:{job_id}")
+        if moved:  # else the worker was quicker, which is just as well
+            driver.redis.lpush(KEYS["HELD"] + worker.name, f"stt:{job_id}")
+        assert (await ended(queue, job_id)).status == "completed"
+
+
+async def test_told_to_stop_it_finishes_what_it_holds(driver, queue):
+    """Within the grace period nothing is interrupted, and nothing more is claimed."""
+
+    async def take_a_while(_claim: Claim) -> Outcome:
+        await asyncio.sleep(0.5)
+        return Outcome()
+
+    job_id = await driver.submit()
+    handler = FakeHandler(take_a_while)
+    async with running(queue, handler):
+        await until(lambda: _truth(handler.begun))
+        await driver.submit()
+    assert (await queue.job(job_id)).status == "completed"
+    assert len(handler.begun) == 1
+    assert await queue.workers() == []
+
+
+async def test_after_the_grace_period_it_hands_back(driver, queue):
+    """What it cannot finish is next in turn for another worker, and has cost no attempt."""
+
+    async def take_for_ever(_claim: Claim) -> Outcome:
+        await asyncio.sleep(60)
+        return Outcome()
+
+    job_id = await driver.submit()
+    handler = FakeHandler(take_for_ever)
+    async with running(queue, handler, grace_s=0.1):
+        await until(lambda: _truth(handler.begun))
+    assert driver.places() == {KEYS["QUEUE"] + "stt": [f"stt:{job_id}"]}
+    assert (await driver.claim("stt-2")).attempt == 1
+
+
+async def test_it_survives_redis_being_killed(own_redis):
+    """Redis dies in the middle of a task and comes back: the task is committed once, and work goes on."""
+    queue = Queue.connect(own_redis.url)
+    release = asyncio.Event()
+
+    async def wait(_claim: Claim) -> Outcome:
+        await release.wait()
+        return Outcome({"transcript": "kept"})
+
+    handler = FakeHandler(wait)
+    await queue.submit("a" * 32, {"route": "stt"}, [("stt:" + "a" * 32, "")], max_live=9)
+    async with running(queue, handler):
+        await until(lambda: _truth(handler.begun))
+        own_redis.kill()
+        release.set()
+        await asyncio.sleep(1.5)
+        own_redis.start()
+        job = await ended(queue, "a" * 32)
+        assert (job.status, job.transcript, job.attempts) == ("completed", "kept", {"stt": 1})
+        await queue.submit("b" * 32, {"route": "stt"}, [("stt:" + "b" * 32, "")], max_live=9)
+        assert (await ended(queue, "b" * 32)).status == "completed"
+    assert [event["event"] for event in await queue.events("a" * 32)].count("completed") == 1
+    assert len(handler.begun) == 2
+    await queue.close()
+
+
+async def test_a_warm_worker_says_so(driver, queue, tmp_path):
+    """It is listed with its engine, and touches its health file, for as long as it runs."""
+    health = tmp_path / "alive"
+    async with running(queue, FakeHandler(), health_file=health):
+        await until(queue.workers)
+        [info] = await queue.workers()
+        assert (info.stage, info.engine, info.model) == ("stt", "fake", "fake")
+        await until(lambda: _truth(health.exists()))
+    assert await queue.workers() == []
+
+
+async def _truth(value: object) -> object:
+    return value
