@@ -6,8 +6,8 @@ It leaves a place only in the step that records what it did and adds what comes 
 """
 
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -32,8 +32,8 @@ SOCKET_TIMEOUT_S = 10.0
 class Queue:
     """All that anybody may do to jobs and tasks.
 
-    Every method raises QueueUnavailable when Redis does not answer. Each but `wait` may then be called again with the
-    same arguments: the scripts know a repeated call.
+    Every method raises QueueUnavailable when Redis does not answer. Each but `wait`, and `begin` without a task, may
+    then be called again with the same arguments: the scripts know a repeated call.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -58,8 +58,7 @@ class Queue:
         await self._redis.aclose()
 
     async def ping(self) -> None:
-        async with _answering():
-            await self._redis.ping()
+        await self._ask(self._redis.ping)
 
     # Jobs
 
@@ -86,8 +85,7 @@ class Queue:
 
     async def fields(self, job_id: str) -> dict[str, str]:
         """The whole job-status hash; empty for an unknown job."""
-        async with _answering():
-            fields: dict[str, str] = await self._redis.hgetall(KEYS["JOB"] + job_id)
+        fields: dict[str, str] = await self._ask(self._redis.hgetall, KEYS["JOB"] + job_id)
         return fields
 
     async def job(self, job_id: str) -> Job | None:
@@ -104,44 +102,45 @@ class Queue:
 
     async def ended_before(self, age_ms: int, limit: int = 500) -> list[str]:
         """Jobs that ended more than `age_ms` ago, oldest first."""
-        async with _answering():
-            seconds, _ = await self._redis.time()
-            before = seconds * 1000 - age_ms
-            ended: list[str] = await self._redis.zrangebyscore(KEYS["ENDED"], "-inf", before, start=0, num=limit)
+        before = await self._now_ms() - age_ms
+        ended: list[str] = await self._ask(self._redis.zrangebyscore, KEYS["ENDED"], "-inf", before, 0, limit)
         return ended
 
     async def events(self, job_id: str) -> list[dict[str, Any]]:
         """What happened to a job, oldest first: `id`, `event`, and the event's own data."""
-        async with _answering():
-            entries = await self._redis.xrange(KEYS["EVENTS"] + job_id)
+        entries = await self._ask(self._redis.xrange, KEYS["EVENTS"] + job_id)
         return [{"id": key, "event": entry["event"]} | json.loads(entry["data"]) for key, entry in entries]
 
     async def changes(self) -> AsyncIterator[str]:
         """Ids of jobs, each as something happens to it. Ends only by QueueUnavailable."""
-        async with _answering(), self._redis.pubsub() as channel:
-            await channel.subscribe(KEYS["CHANNEL"])
-            yield ""  # subscribed: whoever looked before this moment should look again
-            while True:
-                message = await channel.get_message(ignore_subscribe_messages=True, timeout=BLOCK_S)
-                if message:
-                    yield str(message["data"]).partition(" ")[0]
+        with _answering():
+            async with self._redis.pubsub() as channel:
+                await channel.subscribe(KEYS["CHANNEL"])
+                yield ""  # subscribed: whoever looked before this moment should look again
+                while True:
+                    message = await channel.get_message(ignore_subscribe_messages=True, timeout=BLOCK_S)
+                    if message:
+                        yield str(message["data"]).partition(" ")[0]
 
     # Tasks
 
     async def wait(self, worker: str, stage: Stage) -> str | None:
         """Move the next task into the worker's hands, waiting a second for one. Never repeat this blindly: after an
         error, look at `held` first, since the task may have come although the reply did not."""
-        async with _answering():
-            waiting, held = KEYS["QUEUE"] + stage, KEYS["HELD"] + worker
+        waiting, held = KEYS["QUEUE"] + stage, KEYS["HELD"] + worker
+        with _answering():
             task: str | None = await self._redis.blmove(waiting, held, BLOCK_S, "RIGHT", "LEFT")
         return task
 
     async def begin(
         self, worker: str, stage: Stage, token: str, task: str | None = None
     ) -> Claim | Literal["empty", "dropped"]:
-        """Start an attempt at a held task, or at the next one of the list if none is named."""
-        named = () if task is None else (task,)
-        reply = await self._run("begin", worker, token, MAX_CRASHES, stage, *named)
+        """Start an attempt at a held task or, if none is named, at the next one of the list; `wait` tells its risk."""
+        if task is None:
+            with _answering():
+                reply = await self._scripts["begin"](args=(worker, token, MAX_CRASHES, stage))
+        else:
+            reply = await self._run("begin", worker, token, MAX_CRASHES, stage, task)
         if reply[0] != "begun":
             return "empty" if reply[0] == "empty" else "dropped"
         pairs = iter(reply[4])
@@ -172,8 +171,7 @@ class Queue:
         return held
 
     async def held(self, worker: str) -> list[str]:
-        async with _answering():
-            held: list[str] = await self._redis.lrange(KEYS["HELD"] + worker, 0, -1)
+        held: list[str] = await self._ask(self._redis.lrange, KEYS["HELD"] + worker, 0, -1)
         return held
 
     async def retire(self, worker: str, stage: Stage) -> None:
@@ -181,16 +179,13 @@ class Queue:
 
     async def workers(self) -> list[WorkerInfo]:
         """Those that are warm and beat."""
-        async with _answering():
-            seconds, _ = await self._redis.time()
-            alive = await self._redis.zrangebyscore(KEYS["WORKERS"], seconds * 1000, "+inf")
-            infos = await self._redis.hmget(KEYS["WORKER_INFO"], alive) if alive else []
+        alive = await self._ask(self._redis.zrangebyscore, KEYS["WORKERS"], await self._now_ms(), "+inf")
+        infos = await self._ask(self._redis.hmget, KEYS["WORKER_INFO"], alive) if alive else []
         return [WorkerInfo(**json.loads(info)) for info in infos if info]
 
     async def depths(self) -> dict[Stage, int]:
         """How many tasks wait in each stage."""
-        async with _answering():
-            return {stage: await self._redis.llen(KEYS["QUEUE"] + stage) for stage in STAGES}
+        return {stage: await self._ask(self._redis.llen, KEYS["QUEUE"] + stage) for stage in STAGES}
 
     # Sweeps, which any process may run at any time
 
@@ -208,9 +203,23 @@ class Queue:
         restored: list[str] = await self._run("audit", round(older_than_s * 1000))
         return restored
 
+    async def _now_ms(self) -> int:
+        seconds, microseconds = await self._ask(self._redis.time)
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
     async def _run(self, script: str, *args: str | int) -> Any:
-        async with _answering():
-            return await self._scripts[script](args=args)
+        return await self._ask(self._scripts[script], args=args)
+
+    async def _ask(self, command: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
+        """Send a command that may be repeated. A connection that broke while it lay idle fails the next command on it;
+        a second try tells that from a Redis that is away."""
+        try:
+            return await command(*args, **kwargs)
+        except exceptions.ConnectionError:
+            with _answering():
+                return await command(*args, **kwargs)
+        except _NOT_ANSWERING as error:
+            raise QueueUnavailable from error
 
 
 _LUA = Path(__file__).parent / "lua"
@@ -229,8 +238,8 @@ _NOT_ANSWERING = (
 )
 
 
-@asynccontextmanager
-async def _answering() -> AsyncIterator[None]:
+@contextmanager
+def _answering() -> Iterator[None]:
     """Tell 'Redis does not answer' from every other error. It may be away, loading, out of memory or not the master."""
     try:
         yield

@@ -1,0 +1,59 @@
+"""Engines that take their time, so that a test can do something in the middle of a stage."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+
+from llm_worker.engine import Prompt
+from stt_worker.engine import Samples, Transcript
+from tts_worker.engine import Speech
+
+
+def _delay_s(stage: str) -> float:
+    """What a test has written into <DATA_DIR>/delay-<stage>; read for each task, so that it can be changed."""
+    file = Path(os.environ["DATA_DIR"]) / f"delay-{stage}"
+    return float(file.read_text()) if file.exists() else 0.0
+
+
+class SlowStt:
+    name, model = "slow", "test"
+
+    def transcribe(self, samples: Samples, language: str | None) -> Transcript:
+        time.sleep(_delay_s("stt"))
+        return Transcript(f"I heard {samples.size} samples.", language or "en")
+
+
+class SlowLlm:
+    name, model = "slow", "test"
+
+    async def answer(self, prompt: Prompt) -> AsyncIterator[str]:
+        await asyncio.sleep(_delay_s("llm"))
+        yield f"You said: {prompt.text} "
+        yield "This is the second sentence of the answer. And this is the third one."
+
+    async def close(self) -> None:
+        pass
+
+
+class SlowTts:
+    name, model = "slow", "test"
+
+    def synthesize(self, text: str, language: str | None, voice: str | None) -> Speech:
+        time.sleep(_delay_s("tts"))
+        return Speech(np.full(len(text) * 100, 1000, np.int16), 16_000)
+
+
+def load_stt(_settings: object) -> SlowStt:
+    return SlowStt()
+
+
+def load_llm(_settings: object) -> SlowLlm:
+    return SlowLlm()
+
+
+def load_tts(_settings: object) -> SlowTts:
+    return SlowTts()
