@@ -1,0 +1,22 @@
+#!/bin/sh
+# Runs once before the services, which run as one fixed user that is not root: lets that user write the two volumes.
+# ./shared_data is whoever's it is on the host, and a new named volume is root's.
+#   CASCADE_UID, CASCADE_GID: the services' user and group
+set -eu
+
+for folder in /data /data/input /data/work /data/output; do
+    mkdir -p "$folder"
+    owner=$(stat -c %u "$folder")
+    if [ "$owner" != 0 ] && [ "$owner" != "$CASCADE_UID" ]; then
+        # Somebody else's checkout: it stays theirs, and the services' group may write.
+        chgrp "$CASCADE_GID" "$folder"
+        chmod g+rwx "$folder"
+    fi
+done
+
+# Root's checkout, a folder that Docker made, or what a run without Docker left.
+find /data -xdev -user 0 -exec chown "$CASCADE_UID:$CASCADE_GID" {} +
+
+if [ "$(stat -c %u /models)" != "$CASCADE_UID" ]; then
+    chown -R "$CASCADE_UID:$CASCADE_GID" /models
+fi
