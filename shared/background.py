@@ -1,7 +1,24 @@
-"""Ending tasks that run in the background."""
+"""Tasks that run in the background."""
 
 import asyncio
-from collections.abc import Collection
+import signal
+from collections.abc import Collection, Coroutine
+
+import structlog
+
+
+def start(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    """Run `work` for as long as the process lives. Should it end by an error, so does the process, to be started anew:
+    half a service that looks whole is worse than none."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(_stop_on_error)
+    return task
+
+
+def _stop_on_error(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        structlog.get_logger().critical("background_task_failed", exc_info=error)
+        signal.raise_signal(signal.SIGTERM)
 
 
 async def end(tasks: Collection[asyncio.Task[None]], again_after_s: float = 1.0) -> None:

@@ -6,6 +6,7 @@ It leaves a place only in the step that records what it did and adds what comes 
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from shared.errors import QueueFull, QueueUnavailable
+from shared.errors import QueueFull, QueueUnavailable, StartupError
 from shared.job import STAGES, Job, Stage
 from shared.keys import KEYS, LEASE_MS, MAX_CRASHES, PREAMBLE
 from shared.task import Claim, NewTask, Outcome, WorkerInfo
@@ -42,16 +43,25 @@ class Queue:
 
     @classmethod
     def connect(cls, url: str) -> Self:
-        """A queue at `url`. Nothing is sent before the first call."""
-        # The client must not send a command again by itself: one that Redis has already obeyed would count twice.
-        redis = Redis.from_url(
-            url,
-            decode_responses=True,
-            encoding_errors="surrogateescape",  # whatever bytes somebody pushes, they must come back out
-            socket_timeout=SOCKET_TIMEOUT_S,
-            socket_connect_timeout=5.0,
-            retry=Retry(NoBackoff(), 0),
-        )
+        """A queue at `url`. Nothing is sent before the first call.
+
+        Raises:
+            StartupError: `url` is not a Redis URL.
+        """
+        try:
+            redis = Redis.from_url(
+                url,
+                decode_responses=True,
+                encoding_errors="surrogateescape",  # whatever bytes somebody pushes, they must come back out
+                socket_timeout=SOCKET_TIMEOUT_S,
+                socket_connect_timeout=5.0,
+                # The client must not repeat a command by itself: one that Redis has already obeyed would count twice.
+                retry=Retry(NoBackoff(), 0),
+            )
+        except ValueError:
+            raise StartupError(
+                "REDIS_URL is not a Redis address. Set it to one like redis://127.0.0.1:6379/0."
+            ) from None
         return cls(redis)
 
     async def close(self) -> None:
@@ -213,13 +223,11 @@ class Queue:
     async def _ask(self, command: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
         """Send a command that may be repeated. A connection that broke while it lay idle fails the next command on it;
         a second try tells that from a Redis that is away."""
-        try:
-            return await command(*args, **kwargs)
-        except exceptions.ConnectionError:
-            with _answering():
+        with _answering():
+            try:
                 return await command(*args, **kwargs)
-        except _NOT_ANSWERING as error:
-            raise QueueUnavailable from error
+            except exceptions.ConnectionError:
+                return await command(*args, **kwargs)
 
 
 _LUA = Path(__file__).parent / "lua"
@@ -230,18 +238,22 @@ def _source(path: Path) -> str:
     return PREAMBLE + common + path.read_text()
 
 
-_NOT_ANSWERING = (
-    exceptions.ConnectionError,
-    exceptions.TimeoutError,
-    exceptions.OutOfMemoryError,
-    exceptions.ReadOnlyError,
-)
+#: Answers that mean "not now" or "not you": what is asked is right, and may be asked again. Of an error in a script
+#: Redis 6 quotes the answer in the middle.
+_REFUSAL = re.compile(r"(^|-)(DENIED|LOADING|MASTERDOWN|MISCONF|NOAUTH|NOPERM|NOREPLICAS|OOM|READONLY|WRONGPASS) ")
+
+#: redis-py cuts the first word off for these.
+_REFUSED = (exceptions.OutOfMemoryError, exceptions.ReadOnlyError, exceptions.NoPermissionError)
 
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """Tell 'Redis does not answer' from every other error. It may be away, loading, out of memory or not the master."""
+    """Tell 'Redis does not serve us' from every other error. It may be away, loading, full, or not the master."""
     try:
         yield
-    except _NOT_ANSWERING as error:
+    except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
         raise QueueUnavailable from error
+    except exceptions.ResponseError as error:
+        if isinstance(error, _REFUSED) or _REFUSAL.search(str(error)):
+            raise QueueUnavailable from error
+        raise

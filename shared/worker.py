@@ -72,11 +72,15 @@ class Worker:
         await self._persist(self._beat)
         self._log.info("worker_ready", engine=self._handler.info.engine, model=self._handler.info.model)
         background = [asyncio.create_task(self._repeat(job)) for job in (self._beat, self._sweep)]
+        claiming = asyncio.create_task(self._claim_until_stopped())
         try:
-            await self._claim_until_stopped()
+            # A worker without a heartbeat, or that claims no more, must not live on: whichever ends first ends it.
+            done, _ = await asyncio.wait([claiming, *background], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
             await self._drain()
         finally:
-            await end(background)
+            await end([claiming, *background])
         with suppress(QueueUnavailable, TimeoutError):
             await asyncio.wait_for(self._queue.retire(self.name, self._stage), timeout=5)
         self._log.info("worker_stopped")

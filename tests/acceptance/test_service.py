@@ -123,6 +123,8 @@ def test_a_deleted_job_leaves_nothing(embedded):
         ("llm_worker", {"LLM_ENGINE": "openai", "OPENAI_BASE_URL": ""}, "OPENAI_BASE_URL"),
         ("tts_worker", {"TTS_ENGINE": "piper", "TTS_VOICE": "./no/such/voice.onnx"}, "TTS_VOICE"),
         ("stt_worker", {"MAX_ATTEMPTS": "none"}, "MAX_ATTEMPTS"),
+        ("tts_worker", {"REDIS_URL": "localhost:6379"}, "REDIS_URL"),
+        ("api", {"REDIS_URL": "localhost:6379"}, "REDIS_URL"),
         ("api", {"DATA_DIR": "/proc/nowhere"}, "DATA_DIR"),
     ],
 )

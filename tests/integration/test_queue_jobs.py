@@ -152,3 +152,23 @@ async def test_no_redis_is_an_error_of_ours():
     with pytest.raises(QueueUnavailable):
         await queue.submit("a", {}, [("stt:a", "")], max_live=1)
     await queue.close()
+
+
+async def test_a_redis_that_refuses_us_is_not_answering(queue, driver):
+    """A password that was set, or memory that is full, is an outage like another, and ends like one."""
+    await queue.ping()
+    driver.redis.config_set("maxmemory", "1")
+    driver.redis.config_set("maxmemory-policy", "noeviction")
+    try:
+        with pytest.raises(QueueUnavailable):
+            await driver.submit()
+    finally:
+        driver.redis.config_set("maxmemory", "0")
+    await driver.submit()
+
+
+async def test_a_connection_that_broke_while_idle_is_not_noticed(queue, driver):
+    """After Redis was started anew, the first request on each old connection is served all the same."""
+    await queue.ping()
+    driver.redis.client_kill_filter(_type="normal", skipme=True)
+    await queue.ping()
