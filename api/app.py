@@ -1,6 +1,5 @@
 """The application, put together."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,9 +9,11 @@ from fastapi.responses import RedirectResponse
 from api import problems
 from api.changes import Changes
 from api.housekeeping import keep_house
+from api.lingering import Lingering
 from api.routes import health, jobs
 from api.settings import ApiSettings
 from api.state import State
+from shared.background import end, start
 from shared.queue import Queue
 from shared.storage import Storage
 
@@ -37,18 +38,23 @@ def create_app(settings: ApiSettings, queue: Queue | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         background = [
-            asyncio.create_task(state.changes.listen()),
-            asyncio.create_task(keep_house(queue, storage, settings.retention_hours * 3600)),
+            start(state.changes.listen()),
+            start(keep_house(queue, storage, settings.retention_hours * 3600)),
         ]
         yield
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        await end(background)
         await queue.close()
 
-    app = FastAPI(title="Cascade Speech-to-Speech", version="0.1.0", description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="Cascade Speech-to-Speech",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        responses=problems.ANY,
+    )
     app.state.cascade = state
     problems.install(app)
+    app.add_middleware(Lingering)
     app.include_router(jobs.router)
     app.include_router(health.router)
 

@@ -30,15 +30,17 @@ class Changes:
         """The job once it has ended, or as it is when the time is over; None if there is no such job."""
         changed = asyncio.Event()
         self._waiting[job_id].add(changed)
+        deadline = asyncio.get_running_loop().time() + timeout_s
         try:
             job = await self._queue.job(job_id)
-            try:
-                async with asyncio.timeout(timeout_s):
-                    while job and not job.has_ended:
+            while job and not job.has_ended:
+                # Around the waiting alone: a deadline that meets redis-py amid a command may get lost there.
+                try:
+                    async with asyncio.timeout_at(deadline):
                         await changed.wait()
-                        changed.clear()
-                        job = await self._queue.job(job_id)
-            except TimeoutError:
+                except TimeoutError:
+                    return await self._queue.job(job_id)
+                changed.clear()
                 job = await self._queue.job(job_id)
             return job
         finally:

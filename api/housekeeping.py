@@ -1,6 +1,7 @@
 """What has to be looked at now and then: jobs past their retention, files without a job, jobs that lost their place."""
 
 import asyncio
+from functools import partial
 
 import structlog
 
@@ -17,16 +18,25 @@ _STRAY_S = 3600.0
 async def keep_house(queue: Queue, storage: Storage, retention_s: float) -> None:
     """Sweep once a minute until cancelled. Several replicas may do it at the same time."""
     while True:
-        try:
-            await expire_jobs(queue, storage, retention_s)
-            await remove_strays(queue, storage)
-            if restored := await queue.audit():
-                structlog.get_logger().error("tasks_restored", tasks=restored)
-        except QueueUnavailable:
-            pass  # the next round will see to it
-        except OSError as error:
-            structlog.get_logger().error("housekeeping_failed", reason=error.strerror)
+        # Each on its own: a file that cannot be removed must not keep lost tasks from being found.
+        for sweep in (
+            partial(restore_tasks, queue),
+            partial(expire_jobs, queue, storage, retention_s),
+            partial(remove_strays, queue, storage),
+        ):
+            try:
+                await sweep()
+            except QueueUnavailable:
+                pass  # the next round will see to it
+            except OSError as error:
+                structlog.get_logger().error("housekeeping_failed", reason=error.strerror)
         await asyncio.sleep(_EVERY_S)
+
+
+async def restore_tasks(queue: Queue) -> None:
+    """Put back what has lost its place. It never should have: it is an error wherever it happens."""
+    if restored := await queue.audit():
+        structlog.get_logger().error("tasks_restored", tasks=restored)
 
 
 async def expire_jobs(queue: Queue, storage: Storage, retention_s: float) -> int:

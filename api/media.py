@@ -18,9 +18,12 @@ def is_audio(head: bytes) -> bool:
 
 
 def _is_mpeg_frame(head: bytes) -> bool:
-    """An MPEG audio or ADTS frame header: eleven set bits, then no reserved value (ISO/IEC 11172-3, 2.4.2.3)."""
+    """An MPEG audio or ADTS frame header: eleven set bits, then no reserved value (ISO/IEC 11172-3, 2.4.2.3).
+
+    Layer I is left out: nobody uses it, and its first bytes are those of a text in UTF-16.
+    """
     if len(head) < 3 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return False
     is_adts = head[1] & 0xF6 == 0xF0
     version, layer, bitrate, rate = head[1] >> 3 & 3, head[1] >> 1 & 3, head[2] >> 4, head[2] >> 2 & 3
-    return is_adts or (version != 1 and layer != 0 and bitrate != 15 and rate != 3)
+    return is_adts or (version != 1 and layer in (1, 2) and bitrate != 15 and rate != 3)

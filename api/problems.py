@@ -18,6 +18,14 @@ _STATUS: dict[type[CascadeError], int] = {JobNotFound: 404, QueueFull: 503, Queu
 #: What a caller is told to wait when the service is full or its queue is away.
 RETRY_AFTER_S = 5
 
+#: What a header or a query must be, by the kind of fault, in words of our own.
+_WANTED = {
+    "float_parsing": "a number",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than_equal": "at most {le:g}",
+    "string_too_long": "at most {max_length} characters long",
+}
+
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -39,6 +47,14 @@ class ProblemBody(BaseModel):
     code: str = Field(description="A stable word for programs.")
 
 
+MEDIA_TYPE = "application/problem+json"
+
+#: The OpenAPI entry for whatever a route does not name.
+ANY: dict[int | str, dict[str, Any]] = {
+    "default": {"description": "Any other error", "model": ProblemBody, "content": {MEDIA_TYPE: {}}}
+}
+
+
 def responses(*problems: tuple[int, str, str]) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI entries for errors that a route gives: status, code and detail of an example."""
     documented: dict[int | str, dict[str, Any]] = {}
@@ -48,15 +64,17 @@ def responses(*problems: tuple[int, str, str]) -> dict[int | str, dict[str, Any]
             {
                 "description": HTTPStatus(status).phrase,
                 "model": ProblemBody,
-                "content": {"application/problem+json": {"examples": {}}},
+                "content": {MEDIA_TYPE: {"examples": {}}},
             },
-        )["content"]["application/problem+json"]["examples"]
+        )["content"][MEDIA_TYPE]["examples"]
         examples[code] = {"value": _body(status, code, detail)}
     return documented
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of the application a problem."""
+    """Make every error of the application a problem, and its OpenAPI document say so."""
+    plain = app.openapi
+    app.openapi = lambda: _typed(plain())  # type: ignore[method-assign]
 
     @app.exception_handler(Problem)
     async def problem(_request: Request, error: Problem) -> JSONResponse:
@@ -72,9 +90,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        faults = "; ".join(
-            f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}" for fault in error.errors()
-        )
+        faults = "; ".join(_fault(fault) for fault in error.errors())
         return _answer(422, "invalid_request", f"Correct the request: {faults}.")
 
     @app.exception_handler(HTTPException)
@@ -88,9 +104,26 @@ def install(app: FastAPI) -> None:
         return _answer(500, CascadeError.code, CascadeError.message)
 
 
+def _typed(document: dict[str, Any]) -> dict[str, Any]:
+    """Name the media type of problems in the OpenAPI document; FastAPI writes that of the route's good answer."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for response in operation["responses"].values():
+                content = response.get("content", {})
+                if MEDIA_TYPE in content and "application/json" in content:
+                    content[MEDIA_TYPE] |= content.pop("application/json")
+    return document
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    place, name = fault["loc"][0], fault["loc"][-1]
+    wanted = _WANTED.get(fault["type"], "valid").format(**fault.get("ctx", {}))
+    return f"the {place} {name} must be {wanted}"
+
+
 def _answer(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     body = _body(status, code, detail)
-    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
+    return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def _body(status: int, code: str, detail: str) -> dict[str, Any]:

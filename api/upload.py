@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -35,6 +37,9 @@ _BLOCK_BYTES = 1 << 20
 #: What boundaries, headers and text fields may add to a body on top of the file.
 _FORM_BYTES = 100_000
 
+#: A caller who sends nothing for so long has gone; without a limit, each would keep a connection and half a file.
+_IDLE_S = 30.0
+
 
 @dataclass
 class Upload:
@@ -59,25 +64,39 @@ async def receive_upload(request: Request, storage: Storage, job_id: str, max_by
         raise Problem(415, "not_a_form", f"Send multipart/form-data with the recording in the field {FILE_FIELD}.")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes + _FORM_BYTES:
-        raise too_large(max_bytes)
-    async with contextmanager_in_threadpool(storage.writing(storage.input_path(job_id))) as file:
+        raise _too_large(max_bytes)
+    async with (
+        contextmanager_in_threadpool(storage.writing(storage.input_path(job_id))) as file,
+        aclosing(_chunks(request)) as chunks,
+    ):
         form = _Form(boundary, max_bytes)
-        try:
-            async for chunk in request.stream():
-                form.feed(chunk)
-                if len(form.pending) >= _BLOCK_BYTES:
-                    await asyncio.to_thread(form.flush, file)
-        except ClientDisconnect:
-            raise Problem(400, "incomplete_upload", "The upload ended before the form was complete.") from None
+        async for chunk in chunks:
+            form.feed(chunk)
+            if len(form.pending) >= _BLOCK_BYTES:
+                await asyncio.to_thread(form.flush, file)
         await asyncio.to_thread(form.flush, file)
         return form.finish()
 
 
-def too_large(max_bytes: int) -> Problem:
-    limit = f"{max_bytes / 1_000_000:g} MB"
-    # The rest of the body will not be read, so the connection cannot serve another request.
-    detail = f"The recording is larger than {limit}. Send a shorter or compressed one."
-    return Problem(413, "file_too_large", detail, {"Connection": "close"})
+async def _chunks(request: Request) -> AsyncGenerator[bytes, None]:
+    """The body as it arrives."""
+    async with aclosing(request.stream()) as stream:
+        while True:
+            try:
+                async with asyncio.timeout(_IDLE_S):
+                    chunk = await anext(stream, None)
+            except ClientDisconnect:
+                raise _incomplete() from None
+            except TimeoutError:
+                raise Problem(408, "upload_stalled", "Nothing more of the upload came. Send it again.") from None
+            if chunk is None:
+                return
+            yield chunk
+
+
+def _too_large(max_bytes: int) -> Problem:
+    detail = f"The recording is larger than {max_bytes / 1_000_000:g} MB. Send a shorter or compressed one."
+    return Problem(413, "file_too_large", detail)
 
 
 class _Form:
@@ -89,7 +108,8 @@ class _Form:
         self._upload = Upload()
         self._digest = hashlib.sha256()
         self._head = b""
-        self._files = 0
+        self._received = 0
+        self._seen: set[str] = set()
         self._ended = False
         self._text = bytearray()
         self._header_name, self._header_value = bytearray(), bytearray()
@@ -111,6 +131,9 @@ class _Form:
             raise _malformed() from None
 
     def feed(self, chunk: bytes) -> None:
+        self._received += len(chunk)
+        if self._received > self._max_bytes + _FORM_BYTES:  # whatever it is made of, and where no length was declared
+            raise _too_large(self._max_bytes)
         try:
             self._parser.write(chunk)
         except FormParserError:
@@ -125,8 +148,8 @@ class _Form:
         """The whole form, once all of its file has been flushed."""
         upload = self._upload
         if not self._ended:
-            raise Problem(400, "incomplete_upload", "The upload ended before the form was complete.")
-        if self._files == 0:
+            raise _incomplete()
+        if FILE_FIELD not in self._seen:
             raise Problem(422, "missing_file", f"Send the recording in the form's field {FILE_FIELD}.")
         if upload.size == 0:
             raise Problem(422, "empty_file", f"The file in {FILE_FIELD} is empty. Send a recording.")
@@ -150,13 +173,12 @@ class _Form:
     def _on_headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
         self._name = options.get(b"name", b"").decode(errors="replace")
-        if self._name == FILE_FIELD:
-            self._files += 1
-            if self._files > 1:
-                raise Problem(422, "too_many_files", f"Send one recording, in one field {FILE_FIELD}.")
-        elif self._name not in TEXT_FIELDS or self._name in self._upload.texts:
+        if self._name == FILE_FIELD and self._name in self._seen:
+            raise Problem(422, "too_many_files", f"Send one recording, in one field {FILE_FIELD}.")
+        if self._name in self._seen or self._name not in (FILE_FIELD, *TEXT_FIELDS):
             known = ", ".join([FILE_FIELD, *TEXT_FIELDS])
             raise Problem(422, "unexpected_field", f"The form may have each of these fields once: {known}.")
+        self._seen.add(self._name)
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._name != FILE_FIELD:
@@ -171,7 +193,7 @@ class _Form:
             if len(self._head) >= HEAD_BYTES and not is_audio(self._head):
                 raise _not_audio()
         if self._upload.size > self._max_bytes:
-            raise too_large(self._max_bytes)
+            raise _too_large(self._max_bytes)
 
     def _on_part_end(self) -> None:
         if self._name == FILE_FIELD:
@@ -184,6 +206,10 @@ class _Form:
 
     def _on_end(self) -> None:
         self._ended = True
+
+
+def _incomplete() -> Problem:
+    return Problem(400, "incomplete_upload", "The upload ended before the form was complete.")
 
 
 def _malformed() -> Problem:

@@ -44,12 +44,14 @@ class Readiness(BaseModel):
     stages: dict[str, StageReadiness]
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Is this process alive?")
 async def healthz() -> Alive:
     """Always `ok` while the process answers."""
     return Alive()
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     summary="Can a job be served?",

@@ -67,6 +67,7 @@ class Accepted(BaseModel):
     openapi_extra=_FORM,
     responses=responses(
         (400, "incomplete_upload", "The upload ended before the form was complete."),
+        (408, "upload_stalled", "Nothing more of the upload came. Send it again."),
         (413, "file_too_large", "The recording is larger than 25 MB. Send a shorter or compressed one."),
         (415, "unsupported_media_type", "The file in audio_file is not audio of a kind that is accepted: wav, mp3, …"),
         (422, "missing_file", "Send the recording in the form's field audio_file."),
@@ -88,6 +89,8 @@ async def transcribe(
     ] = "",
 ) -> Accepted:
     """Store the recording and start its way through speech recognition, the language model and speech synthesis."""
+    # Asked before the body is read: while Redis is away, each repeated upload would leave its file on the volume.
+    await state.queue.ping()
     own_id = uuid4().hex
     upload = await receive_upload(request, state.storage, own_id, state.settings.max_upload_bytes)
     job_id = await _submit(state, own_id, upload, idempotency_key)
@@ -117,7 +120,8 @@ async def _submit(state: State, own_id: str, upload: Upload, idempotency_key: st
         raise
     if job_id != own_id:
         await asyncio.to_thread(state.storage.erase, own_id)
-        if (await state.queue.fields(job_id)).get("upload_digest") != upload.digest:
+        # A job that has been cancelled has forgotten what it was made of.
+        if (await state.queue.fields(job_id)).get("upload_digest") not in (None, upload.digest):
             detail = "This Idempotency-Key came with another upload before. Use a new key for a new upload."
             raise Problem(422, "idempotency_key_reused", detail)
     else:
@@ -140,6 +144,7 @@ async def status(
     return job.model_copy(update={"audio_url": f"/audio/{job_id}"}) if job.audio_path else job
 
 
+@router.head("/audio/{job_id}", include_in_schema=False)
 @router.get(
     "/audio/{job_id}",
     summary="The spoken answer",

@@ -44,9 +44,14 @@ def test_an_error_leaves_nothing(storage, tmp_path):
     """Neither the file nor a part of it, and an older file of that name stays as it was."""
     path = storage.input_path(JOB)
     path.write_bytes(b"older")
-    with pytest.raises(RuntimeError), storage.writing(path) as file:
-        file.write(b"newer")
-        raise RuntimeError
+
+    def fail() -> None:
+        with storage.writing(path) as file:
+            file.write(b"newer")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert files(tmp_path) == [f"input/{JOB}"]
     assert path.read_bytes() == b"older"
 

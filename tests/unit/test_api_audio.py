@@ -1,0 +1,94 @@
+"""The spoken answer: when there is one, whole or in part."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from shared.queue import Queue
+from shared.task import Claim
+
+Send = Callable[..., Awaitable[httpx.Response]]
+
+
+@pytest.fixture
+async def job_id(upload: Send) -> str:
+    return str((await upload()).json()["job_id"])
+
+
+@pytest.fixture
+async def answered(job_id: str, complete: Callable[[str], Awaitable[None]]) -> str:
+    """The address of an answer that is there."""
+    await complete(job_id)
+    return f"/audio/{job_id}"
+
+
+async def test_audio_before_its_time_is_a_conflict(client: httpx.AsyncClient, job_id: str) -> None:
+    """Until the answer is spoken, the caller is told to come back, and where to wait."""
+    answer = await client.get(f"/audio/{job_id}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "audio_not_ready")
+    assert "retry-after" in answer.headers
+    assert f"/status/{job_id}?wait=" in answer.json()["detail"]
+
+
+async def test_the_whole_answer_is_sent(client: httpx.AsyncClient, answered: str, wav: bytes) -> None:
+    """As audio, with its length, and a name to save it under."""
+    answer = await client.get(answered)
+    assert (answer.status_code, answer.content) == (200, wav)
+    assert answer.headers["content-type"] == "audio/wav"
+    assert answer.headers["content-length"] == str(len(wav))
+    assert answer.headers["accept-ranges"] == "bytes"
+    assert "_response.wav" in answer.headers["content-disposition"]
+
+
+async def test_a_head_request_tells_the_length(client: httpx.AsyncClient, answered: str, wav: bytes) -> None:
+    """Players ask for the size first, without the sound."""
+    answer = await client.head(answered)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-length"] == str(len(wav))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "start", "stop"), [("0-99", 0, 100), ("100-", 100, None), ("-44", -44, None), ("0-999999", 0, None)]
+)
+async def test_a_part_of_the_answer_is_sent(
+    client: httpx.AsyncClient, answered: str, wav: bytes, wanted: str, start: int, stop: int | None
+) -> None:
+    """A player that seeks gets just the bytes that it asks for."""
+    answer = await client.get(answered, headers={"Range": f"bytes={wanted}"})
+    assert (answer.status_code, answer.content) == (206, wav[start:stop])
+    assert answer.headers["content-range"].endswith(f"/{len(wav)}")
+
+
+async def test_a_part_beyond_the_end_is_refused(client: httpx.AsyncClient, answered: str, wav: bytes) -> None:
+    """416 tells how long the file is."""
+    answer = await client.get(answered, headers={"Range": f"bytes={len(wav)}-"})
+    assert answer.status_code == 416
+    assert answer.headers["content-range"] == f"bytes */{len(wav)}"
+
+
+async def test_a_job_that_failed_has_no_audio(client: httpx.AsyncClient, job_id: str, fake_queue: Queue) -> None:
+    """410: there is nothing to wait for, and the status says why."""
+    claim = await fake_queue.begin("worker", "stt", "token")
+    assert isinstance(claim, Claim)
+    await fake_queue.bury("worker", claim, "no_speech", "No speech was found.")
+    answer = await client.get(f"/audio/{job_id}")
+    assert (answer.status_code, answer.json()["code"]) == (410, "no_audio")
+    assert f"/status/{job_id}" in answer.json()["detail"]
+
+
+async def test_a_cancelled_job_has_no_audio(client: httpx.AsyncClient, job_id: str) -> None:
+    """What was cancelled is never spoken."""
+    await client.delete(f"/jobs/{job_id}")
+    assert (await client.get(f"/audio/{job_id}")).status_code == 410
+
+
+async def test_audio_that_was_removed_from_the_volume_is_gone(
+    client: httpx.AsyncClient, answered: str, job_id: str, volume: Path
+) -> None:
+    """A file that somebody has removed by hand is 410, without its path."""
+    (volume / "output" / f"{job_id}_response.wav").unlink()
+    answer = await client.get(answered)
+    assert (answer.status_code, answer.json()["code"]) == (410, "no_audio")
+    assert str(volume) not in answer.text
