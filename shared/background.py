@@ -21,14 +21,8 @@ def _stop_on_error(task: asyncio.Task[None]) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-async def end(tasks: Collection[asyncio.Task[None]], again_after_s: float = 1.0) -> None:
-    """Cancel the tasks, and wait until they have ended.
-
-    Once is not enough: a cancellation that meets redis-py in the middle of a command may get lost there, and the task
-    goes on as if nothing had been said.
-    """
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=again_after_s)
+async def end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel the tasks, and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,6 +5,7 @@ It leaves a place only in the step that records what it did and adds what comes 
 `lua/`; each script's header says what it defends against.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -248,9 +249,17 @@ _REFUSED = (exceptions.OutOfMemoryError, exceptions.ReadOnlyError, exceptions.No
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """Tell 'Redis does not serve us' from every other error. It may be away, loading, full, or not the master."""
+    """Tell 'Redis does not serve us' from every other error. It may be away, loading, full, or not the master.
+
+    Before Python 3.12 a cancellation that arrives just as redis-py has sent a command gets lost in `asyncio.wait_for`;
+    here it is raised after all.
+    """
+    task = asyncio.current_task()
+    cancellations = task.cancelling() if task else 0
     try:
         yield
+        if task and task.cancelling() > cancellations:
+            raise asyncio.CancelledError
     except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
         raise QueueUnavailable from error
     except exceptions.ResponseError as error:

@@ -219,7 +219,7 @@ class Worker:
     async def _drain(self) -> None:
         if self._running:
             await asyncio.wait(self._running.values(), timeout=self._grace_s)
-        await end(self._running.values(), again_after_s=2 * GIVE_BACK_S)
+        await end(list(self._running.values()))
 
     def _abort(self) -> None:
         for task in self._running.values():

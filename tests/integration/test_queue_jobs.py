@@ -1,6 +1,7 @@
 """Submitting, ending, cancelling and forgetting jobs."""
 
 import asyncio
+import random
 from uuid import uuid4
 
 import pytest
@@ -172,3 +173,19 @@ async def test_a_connection_that_broke_while_idle_is_not_noticed(queue, driver):
     await queue.ping()
     driver.redis.client_kill_filter(_type="normal", skipme=True)
     await queue.ping()
+
+
+async def test_a_cancellation_is_never_lost(queue):
+    """Whenever in a command it comes, the task that is told to end does end."""
+    chance = random.Random(1)
+    for _ in range(200):
+        task = asyncio.create_task(_ask_for_ever(queue))
+        await asyncio.sleep(chance.random() * 0.003)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=1)
+        assert done
+
+
+async def _ask_for_ever(queue: Queue) -> None:
+    while True:
+        await queue.fields("nobody")
