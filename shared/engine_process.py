@@ -8,13 +8,16 @@ import asyncio
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 import pebble
 
 from shared.errors import CascadeError, EngineCrashed, EngineTimeout
+from shared.job import Stage
 from shared.logs import configure_logs
+from shared.task import WorkerInfo
 
 
 class Named(Protocol):
@@ -79,6 +82,23 @@ class EngineProcess(Generic[EngineT]):
         """End the child, whatever it does."""
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
+
+
+@asynccontextmanager
+async def warm_engine(
+    stage: Stage, load: Callable[[], EngineT], log_level: str
+) -> AsyncIterator[tuple[EngineProcess[EngineT], WorkerInfo]]:
+    """A stage's engine, loaded and warm in its process, which is ended when the block is left.
+
+    Raises:
+        StartupError: the engine cannot be loaded as configured.
+    """
+    process = EngineProcess(load, service=f"{stage}-worker", log_level=log_level)
+    try:
+        name, model = await process.start()
+        yield process, WorkerInfo(stage, name, model)
+    finally:
+        process.close()
 
 
 # What follows runs in the child.

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from shared.engine_process import EngineProcess
+from shared.engine_process import EngineProcess, warm_engine
 from shared.errors import InputMissing
 from shared.job import stage_after, task_name
 from shared.storage import Storage
@@ -46,9 +46,5 @@ async def open_stt(settings: SttSettings, storage: Storage) -> AsyncIterator[Stt
     Raises:
         StartupError: the engine or its model is missing.
     """
-    process = EngineProcess(partial(load_recognizer, settings), service="stt-worker", log_level=settings.log_level)
-    try:
-        engine, model = await process.start()
-        yield SttHandler(process, WorkerInfo("stt", engine, model), storage, settings)
-    finally:
-        process.close()
+    async with warm_engine("stt", partial(load_recognizer, settings), settings.log_level) as (process, info):
+        yield SttHandler(process, info, storage, settings)

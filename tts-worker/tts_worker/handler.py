@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from shared.engine_process import EngineProcess
+from shared.engine_process import EngineProcess, warm_engine
 from shared.storage import Storage
 from shared.task import Claim, Outcome, WorkerInfo
 from tts_worker import wav
@@ -58,9 +58,5 @@ async def open_tts(settings: TtsSettings, storage: Storage) -> AsyncIterator[Tts
     Raises:
         StartupError: the engine or its voice is missing.
     """
-    process = EngineProcess(partial(load_synthesizer, settings), service="tts-worker", log_level=settings.log_level)
-    try:
-        engine, model = await process.start()
-        yield TtsHandler(process, WorkerInfo("tts", engine, model), storage, settings)
-    finally:
-        process.close()
+    async with warm_engine("tts", partial(load_synthesizer, settings), settings.log_level) as (process, info):
+        yield TtsHandler(process, info, storage, settings)
