@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from redis import exceptions
 from redis.asyncio import Redis
@@ -34,8 +34,8 @@ SOCKET_TIMEOUT_S = 10.0
 class Queue:
     """All that anybody may do to jobs and tasks.
 
-    Every method raises QueueUnavailable when Redis does not answer. Each but `wait`, and `begin` without a task, may
-    then be called again with the same arguments: the scripts know a repeated call.
+    Every method raises QueueUnavailable when Redis does not answer. Each but `claim` and `commit_and_claim` may then be
+    called again with the same arguments: the scripts know a repeated call.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -135,34 +135,43 @@ class Queue:
 
     # Tasks
 
-    async def wait(self, worker: str, stage: Stage) -> str | None:
-        """Move the next task into the worker's hands, waiting a second for one. Never repeat this blindly: after an
-        error, look at `held` first, since the task may have come although the reply did not."""
-        waiting, held = KEYS["QUEUE"] + stage, KEYS["HELD"] + worker
-        with _answering():
-            task: str | None = await self._redis.blmove(waiting, held, BLOCK_S, "RIGHT", "LEFT")
-        return task
+    async def claim(self, worker: str, stage: Stage, token: str) -> Claim | None:
+        """Move the stage's next task into the worker's hands, waiting a second for one, and start an attempt at it.
 
-    async def begin(
-        self, worker: str, stage: Stage, token: str, task: str | None = None
-    ) -> Claim | Literal["empty", "dropped"]:
-        """Start an attempt at a held task or, if none is named, at the next one of the list; `wait` tells its risk."""
-        if task is None:
-            with _answering():
-                reply = await self._scripts["begin"](args=(worker, token, MAX_CRASHES, stage))
-        else:
-            reply = await self._run("begin", worker, token, MAX_CRASHES, stage, task)
-        if reply[0] != "begun":
-            return "empty" if reply[0] == "empty" else "dropped"
-        pairs = iter(reply[4])
-        return Claim(reply[1], token, int(reply[2]), reply[3], dict(zip(pairs, pairs, strict=True)))
+        None if none came, or what came needs no work. Never repeat this blindly: after an error, look at `held` first,
+        since a task may have come although the reply did not.
+        """
+        begin, arguments = self._scripts["begin"], (worker, token, MAX_CRASHES, stage)
+        with _answering():
+            # One round trip: Redis reads the second command when the first has ended.
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.blmove(KEYS["QUEUE"] + stage, KEYS["HELD"] + worker, BLOCK_S, "RIGHT", "LEFT")
+            pipe.evalsha(begin.sha, 0, *arguments)
+            try:
+                _, reply = await pipe.execute()
+            except exceptions.NoScriptError:
+                reply = await begin(args=arguments)
+        return Claim.read(reply, token)
+
+    async def begin(self, worker: str, stage: Stage, token: str, task: str) -> Claim | None:
+        """Start an attempt at a task in the worker's hands; None if it needs no work."""
+        return Claim.read(await self._run("begin", worker, token, MAX_CRASHES, stage, task), token)
 
     # The ways out of a worker's hands. Each answers with what it did (`committed`, `delayed`, `buried`, `released`),
     # `over` if the job has ended meanwhile, or `stale` if the task is not, or no longer, this attempt's.
 
     async def commit(self, worker: str, claim: Claim, outcome: Outcome) -> str:
-        payload = {name: value for name, value in asdict(outcome).items() if value is not None}
-        return str(await self._run("commit", claim.task, worker, claim.token, json.dumps(payload)))
+        return str((await self._run("commit", claim.task, worker, claim.token, outcome.as_json()))[0])
+
+    async def commit_and_claim(
+        self, worker: str, claim: Claim, outcome: Outcome, token: str
+    ) -> tuple[str, Claim | None]:
+        """`commit`, and in the same step start an attempt at the stage's next task, if one waits. Never repeat this:
+        after an error, `commit`, and look at `held`."""
+        arguments = claim.task, worker, claim.token, outcome.as_json(), token, MAX_CRASHES
+        with _answering():
+            verdict, reply = await self._scripts["commit"](args=arguments)
+        return str(verdict), Claim.read(reply, token)
 
     async def retry(self, worker: str, claim: Claim, delay_s: float, code: str, *, crashed: bool) -> str:
         delay_ms = round(delay_s * 1000)

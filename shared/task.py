@@ -1,7 +1,9 @@
 """What goes in and out of the queue's verbs."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 from shared.job import Stage
 
@@ -25,6 +27,14 @@ class Claim:
 
     fields: dict[str, str]
     """The job-status hash."""
+
+    @classmethod
+    def read(cls, reply: list[Any], token: str) -> Self | None:
+        """What `begin.lua` replies; None unless an attempt was begun."""
+        if reply[0] != "begun":
+            return None
+        pairs = iter(reply[4])
+        return cls(reply[1], token, int(reply[2]), reply[3], dict(zip(pairs, pairs, strict=True)))
 
     @property
     def job_id(self) -> str:
@@ -52,6 +62,15 @@ class Outcome:
 
     part: tuple[int, str] | None = None
     """Set by a part: its index and its output."""
+
+    def as_json(self) -> str:
+        """As `commit.lua` takes it, which has no word for None."""
+        plain: dict[str, Any] = {"fields": self.fields, "next": self.next}
+        if self.join is not None:
+            plain["join"] = self.join
+        if self.part is not None:
+            plain["part"] = self.part
+        return json.dumps(plain)
 
 
 @dataclass(frozen=True)

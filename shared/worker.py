@@ -66,6 +66,7 @@ class Worker:
         self._astray: list[str] = []  # held, but not running: the reply that brought them was lost
         self._in_doubt = False  # whether there may be such tasks
         self._token = uuid4().hex  # of the next attempt
+        self._taking = asyncio.Lock()  # held by the one call under way that may bring a task
 
     async def run(self) -> None:
         """Announce the worker, work until `stop`, finish or hand back what it holds, and leave."""
@@ -101,34 +102,31 @@ class Worker:
                 return
             claim = None
             try:
-                claim = await self._next_claim()
+                async with self._taking:
+                    claim = await self._next_claim()
             except QueueUnavailable:
                 self._in_doubt = True
                 await asyncio.sleep(RECONNECT_S)
             if claim is None:
                 self._free.release()
             else:
-                self._token = uuid4().hex
-                self._computing.add(claim.task)
-                self._running[claim.task] = asyncio.create_task(self._work(claim))
+                self._start(claim)
+
+    def _start(self, claim: Claim) -> None:
+        self._token = uuid4().hex
+        if claim.task in self._running:  # reclaimed while this worker was paused, and come back to it
+            self._running[claim.task].cancel()
+        self._computing.add(claim.task)
+        self._running[claim.task] = asyncio.create_task(self._work(claim))
 
     async def _next_claim(self) -> Claim | None:
-        """The next task to run. Only one call is ever under way, so that what is held but not running is astray."""
+        """The next task to run. What is held but not running is astray, since no other call brings one meanwhile."""
         if self._in_doubt:
             self._astray = [task for task in await self._queue.held(self.name) if task not in self._running]
             self._in_doubt = False
-        task: str | None
         if self._astray:
-            task = self._astray.pop()
-        else:
-            claim = await self._queue.begin(self.name, self._stage, self._token)
-            if isinstance(claim, Claim):
-                return claim
-            task = await self._queue.wait(self.name, self._stage) if claim == "empty" else None
-        if task is None:
-            return None
-        claim = await self._queue.begin(self.name, self._stage, self._token, task)
-        return claim if isinstance(claim, Claim) else None
+            return await self._queue.begin(self.name, self._stage, self._token, self._astray.pop())
+        return await self._queue.claim(self.name, self._stage, self._token)
 
     # Working
 
@@ -136,12 +134,14 @@ class Worker:
         log = self._log.bind(job=claim.job_id, task=claim.task, attempt=claim.attempt)
         log.info("task_begun")
         started = time.monotonic()
+        following = None
         try:
             try:
                 outcome = await self._handler.handle(claim)
             finally:
-                self._computing.discard(claim.task)
-            verdict = await self._persist(lambda: self._queue.commit(self.name, claim, outcome))
+                if self._is_current(claim):
+                    self._computing.discard(claim.task)
+            verdict, following = await self._commit(claim, outcome)
             log.info(f"task_{verdict}", worked_s=round(time.monotonic() - started, 3))
         except asyncio.CancelledError:  # the job was cancelled, the task reclaimed, or the grace period is over
             await self._give_back(claim, log)
@@ -151,8 +151,26 @@ class Worker:
             log.exception("task_raised")
             await self._fail(claim, EngineError(), log)
         finally:
-            del self._running[claim.task]
-            self._free.release()
+            if self._is_current(claim):
+                del self._running[claim.task]
+            if following is None:
+                self._free.release()
+            else:
+                self._start(following)
+
+    def _is_current(self, claim: Claim) -> bool:
+        """Whether the caller is this worker's latest attempt at the task."""
+        return self._running.get(claim.task) is asyncio.current_task()
+
+    async def _commit(self, claim: Claim, outcome: Outcome) -> tuple[str, Claim | None]:
+        """Commit; and unless somebody else is at it, claim the next task in the same round trip."""
+        if not (self._taking.locked() or self._in_doubt or self._astray or self._stopping.is_set()):
+            try:
+                async with self._taking:
+                    return await self._queue.commit_and_claim(self.name, claim, outcome, self._token)
+            except QueueUnavailable:
+                self._in_doubt = True
+        return await self._persist(lambda: self._queue.commit(self.name, claim, outcome)), None
 
     async def _fail(self, claim: Claim, error: CascadeError, log: structlog.typing.FilteringBoundLogger) -> None:
         if error.retryable and claim.attempt < self._max_attempts:
@@ -217,8 +235,10 @@ class Worker:
     # Stopping
 
     async def _drain(self) -> None:
-        if self._running:
-            await asyncio.wait(self._running.values(), timeout=self._grace_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._grace_s):
+                while self._running:
+                    await asyncio.wait(self._running.values())
         await end(list(self._running.values()))
 
     def _abort(self) -> None:

@@ -33,7 +33,7 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 def redis(shared_redis: RedisServer) -> Iterator[Redis]:
     """A plain client on the emptied server, to look behind the queue's back."""
-    with Redis.from_url(shared_redis.url, decode_responses=True) as client:
+    with Redis.from_url(shared_redis.url, decode_responses=True, encoding_errors="surrogateescape") as client:
         client.flushall()
         yield client
 

@@ -6,7 +6,7 @@ local _, job = parse(task)
 if not let_go(job, task, worker, token) then
   return 'stale'
 end
-redis.call('HDEL', TASKS .. job, 'token:' .. task, 'worker:' .. task)
+disown(job, task)
 local status = redis.call('HGET', JOB .. job, 'status')
 if not status or is_over(status) then
   close(job, task)

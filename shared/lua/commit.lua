@@ -1,47 +1,58 @@
--- Record what a task has made and push what comes next, once. Defends against a paused worker that comes back, against
--- double execution, and against a reply that was lost.
+-- Record what a task has made and push what comes next, once; then, if asked to, begin the stage's next task in the same
+-- step. Defends against a paused worker that comes back, against double execution, and against a reply that was lost.
 -- ARGV 1 task  2 worker  3 token
 --      4 outcome (JSON {fields: object, next: [[task, input], …], join: task?, part: [index, output]?})
--- Replies 'committed', 'over' (the job ended meanwhile) or 'stale' (the task is not, or no longer, this attempt's).
-local task, worker, token = ARGV[1], ARGV[2], ARGV[3]
-local stage, job = parse(task)
-if not let_go(job, task, worker, token) then
-  return 'stale'
-end
-close(job, task)
-local status = redis.call('HGET', JOB .. job, 'status')
-if not status or is_over(status) then
-  return 'over'
-end
-
-local now = now_ms()
-local outcome = cjson.decode(ARGV[4])
-redis.call('HSET', JOB .. job, 'updated_at', now, 'done_at:' .. stage, now)
-for field, value in pairs(outcome.fields) do
-  redis.call('HSET', JOB .. job, field, value)
-end
-fan_out(job, outcome.next, outcome.join, now)
-
-local tasks, part = TASKS .. job, outcome.part
-if part then
-  local index, output = part[1], part[2]
-  redis.call('HSET', tasks, 'part:' .. index, output)
-  if index == 0 then
-    redis.call('HSETNX', JOB .. job, 'first_audio_at', now)
+--      5 token of the next attempt  6 how many crashes a task may cause; both absent to begin nothing
+-- Replies {verdict} or {verdict, what begin.lua replies}. The verdict is 'committed', 'over' (the job ended meanwhile) or
+-- 'stale' (the task is not, or no longer, this attempt's).
+local function commit(task, worker, token, payload)
+  local stage, job = parse(task)
+  if not let_go(job, task, worker, token) then
+    return 'stale'
   end
-  publish(job, 'segment', {index = index})
-  local parts = tonumber(redis.call('HGET', tasks, 'parts'))
-  if redis.call('HINCRBY', tasks, 'parts_done', 1) == parts then
-    local outputs = {}
-    for i = 0, parts - 1 do
-      outputs[#outputs + 1] = redis.call('HGET', tasks, 'part:' .. i)
+  close(job, task)
+  local status = redis.call('HGET', JOB .. job, 'status')
+  if not status or is_over(status) then
+    return 'over'
+  end
+
+  local now = now_ms()
+  local outcome = cjson.decode(payload)
+  local changed = {'updated_at', now, 'done_at:' .. stage, now}
+  for field, value in pairs(outcome.fields) do
+    changed[#changed + 1] = field
+    changed[#changed + 1] = value
+  end
+  redis.call('HSET', JOB .. job, unpack(changed))
+  fan_out(job, outcome.next, outcome.join, now)
+
+  local tasks, part = TASKS .. job, outcome.part
+  if part then
+    local index, output = part[1], part[2]
+    redis.call('HSET', tasks, 'part:' .. index, output)
+    if index == 0 then
+      redis.call('HSETNX', JOB .. job, 'first_audio_at', now)
     end
-    push(job, redis.call('HGET', tasks, 'join'), cjson.encode(outputs), now)
+    publish(job, 'segment', {index = index})
+    local parts = tonumber(redis.call('HGET', tasks, 'parts'))
+    if redis.call('HINCRBY', tasks, 'parts_done', 1) == parts then
+      local outputs = {}
+      for i = 0, parts - 1 do
+        outputs[#outputs + 1] = redis.call('HGET', tasks, 'part:' .. i)
+      end
+      push(job, redis.call('HGET', tasks, 'join'), cjson.encode(outputs), now)
+    end
+  elseif #outcome.next == 0 then
+    redis.call('DEL', tasks)
+    finish(job, 'completed', {}, now)
+  else
+    publish(job, 'stage_done', {stage = stage})
   end
-elseif #outcome.next == 0 then
-  redis.call('DEL', tasks)
-  finish(job, 'completed', {}, now)
-else
-  publish(job, 'stage_done', {stage = stage})
+  return 'committed'
 end
-return 'committed'
+
+local verdict = commit(ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+if ARGV[5] then
+  return {verdict, begin(ARGV[2], ARGV[5], ARGV[6], (parse(ARGV[1])))}
+end
+return {verdict}

@@ -6,7 +6,7 @@
 
 local function now_ms()
   local time = redis.call('TIME') -- Redis's own clock: those of workers may differ
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  return string.format('%d%03d', time[1], time[2] / 1000) -- a string, since Redis is slow at printing numbers
 end
 
 local function parse(task)
@@ -16,6 +16,15 @@ end
 local function publish(job, event, data)
   redis.call('XADD', EVENTS .. job, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', event, 'data', cjson.encode(data))
   redis.call('PUBLISH', CHANNEL, job .. ' ' .. event)
+end
+
+-- A hash or a list of pairs as HGETALL replies it, as a table.
+local function by_name(pairs)
+  local named = {}
+  for i = 1, #pairs, 2 do
+    named[pairs[i]] = pairs[i + 1]
+  end
+  return named
 end
 
 local function push(job, task, input, now)
@@ -48,6 +57,11 @@ local function is_over(status)
   return status ~= 'pending' and status ~= 'processing'
 end
 
+-- No attempt at the task is in force any more.
+local function disown(job, task)
+  redis.call('HDEL', TASKS .. job, 'token:' .. task, 'worker:' .. task)
+end
+
 local function close(job, task)
   redis.call('HDEL', TASKS .. job, 'input:' .. task, 'token:' .. task, 'worker:' .. task,
     'attempts:' .. task, 'crashes:' .. task)
@@ -66,4 +80,76 @@ local function set_aside(job, task, code, message, now)
   local stage = parse(task)
   redis.call('HSET', JOB .. job, 'stage', stage, 'error_code', code, 'error_message', message)
   finish(job, 'failed', {stage = stage, code = code, message = message}, now)
+end
+
+-- A task that has come into the worker's hands but that nobody has begun: BLMOVE puts it at the head.
+local function not_begun(worker)
+  local task = redis.call('LINDEX', HELD .. worker, 0)
+  if task then
+    local _, job = parse(task)
+    if not job or redis.call('HGET', TASKS .. job, 'worker:' .. task) ~= worker then
+      return task
+    end
+  end
+end
+
+-- Start an attempt at a held task; if none is named, at one that has just come, or else the next one of the list.
+-- Replies as begin.lua does.
+local function begin(worker, token, max_crashes, stage, task)
+  local held = HELD .. worker
+  if not task then
+    task = not_begun(worker) or redis.call('LMOVE', QUEUE .. stage, held, 'RIGHT', 'LEFT')
+    if not task then
+      return {'empty'}
+    end
+  elseif not redis.call('LPOS', held, task) then
+    return {'dropped', 'reclaimed'} -- taken back while this worker was away
+  end
+
+  local task_stage, job = parse(task)
+  if task_stage ~= stage then -- not a task of ours: somebody else wrote into the list
+    redis.call('LREM', held, 1, task)
+    redis.call('LPUSH', DEAD, task)
+    return {'dropped', 'unreadable'}
+  end
+  local fields = redis.call('HGETALL', JOB .. job)
+  local field = by_name(fields)
+  if not field.status or is_over(field.status) then
+    redis.call('LREM', held, 1, task)
+    return {'dropped', 'over'}
+  end
+  local tasks = TASKS .. job
+  local input, last_token, attempts, owner, crashes = unpack(redis.call('HMGET', tasks,
+    'input:' .. task, 'token:' .. task, 'attempts:' .. task, 'worker:' .. task, 'crashes:' .. task))
+  if not input then
+    redis.call('LREM', held, 1, task)
+    return {'dropped', 'done'} -- a second copy of a task that has been committed
+  end
+  if owner and owner ~= worker and redis.call('LPOS', HELD .. owner, task) then
+    redis.call('LREM', held, 1, task)
+    return {'dropped', 'duplicate'} -- a second copy of a task that somebody else is working on
+  end
+
+  local attempt = tonumber(attempts)
+  if last_token ~= token then -- else the same call once more: its first reply was lost
+    local now = now_ms()
+    attempt = (attempt or 0) + 1
+    crashes = (tonumber(crashes) or 0) + 1
+    if crashes > tonumber(max_crashes) then
+      redis.call('LREM', held, 1, task)
+      redis.call('HSET', tasks, 'crashes:' .. task, crashes)
+      disown(job, task)
+      set_aside(job, task, 'worker_died', 'Processing stopped unexpectedly each time this input was tried.', now)
+      return {'dropped', 'worker_died'}
+    end
+    redis.call('HSET', tasks, 'token:' .. task, token, 'worker:' .. task, worker,
+      'attempts:' .. task, attempt, 'crashes:' .. task, crashes)
+    local begun = 'begun_at:' .. stage
+    redis.call('HSET', JOB .. job, 'status', 'processing', 'stage', stage, 'updated_at', now,
+      'attempts:' .. stage, (field['attempts:' .. stage] or 0) + 1, begun, field[begun] or now)
+    if attempt > 1 or not field[begun] then
+      publish(job, 'processing', {stage = stage, attempt = attempt})
+    end
+  end
+  return {'begun', task, attempt, input, fields}
 end

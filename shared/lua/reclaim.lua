@@ -1,7 +1,7 @@
 -- Give what dead workers held back to the front of its list. Defends against crashes and unplugged machines.
 -- ARGV 1 lease, ms
 -- Replies the tasks that went back.
-local now, lease = now_ms(), tonumber(ARGV[1])
+local now, lease = tonumber(now_ms()), tonumber(ARGV[1])
 local swept_at = tonumber(redis.call('GET', SWEPT_AT))
 redis.call('SET', SWEPT_AT, now)
 if not swept_at or now - swept_at > lease or swept_at > now then
@@ -17,6 +17,7 @@ for _, worker in ipairs(redis.call('ZRANGEBYSCORE', WORKERS, '-inf', now)) do
   for _, task in ipairs(redis.call('LRANGE', HELD .. worker, 0, -1)) do
     local stage, job = parse(task)
     if stage then
+      disown(job, task)
       redis.call('RPUSH', QUEUE .. stage, task)
       reclaimed[#reclaimed + 1] = task
     else

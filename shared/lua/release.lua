@@ -10,6 +10,6 @@ end
 redis.call('HINCRBY', TASKS .. job, 'attempts:' .. task, -1)
 redis.call('HINCRBY', TASKS .. job, 'crashes:' .. task, -1)
 redis.call('HINCRBY', JOB .. job, 'attempts:' .. stage, -1)
-redis.call('HDEL', TASKS .. job, 'token:' .. task, 'worker:' .. task)
+disown(job, task)
 redis.call('RPUSH', QUEUE .. stage, task)
 return 'released'

@@ -12,7 +12,7 @@ if not status or is_over(status) then
   return 'over'
 end
 local now = now_ms()
-redis.call('HDEL', TASKS .. job, 'token:' .. task, 'worker:' .. task)
+disown(job, task)
 if ARGV[6] ~= '1' then
   redis.call('HINCRBY', TASKS .. job, 'crashes:' .. task, -1) -- it ended in an orderly way
 end

@@ -16,16 +16,17 @@ if redis.call('ZCARD', LIVE) >= tonumber(ARGV[4]) then
   return {'full'}
 end
 local now = now_ms()
+local tasks = cjson.decode(ARGV[3])
+local fields = {'status', 'pending', 'stage', (parse(tasks[1][1])), 'created_at', now, 'updated_at', now}
 for field, value in pairs(cjson.decode(ARGV[2])) do
-  redis.call('HSET', JOB .. job, field, value)
+  fields[#fields + 1] = field
+  fields[#fields + 1] = value
 end
-redis.call('HSET', JOB .. job, 'status', 'pending', 'created_at', now, 'updated_at', now)
+redis.call('HSET', JOB .. job, unpack(fields))
 redis.call('ZADD', LIVE, now, job)
 if ARGV[5] ~= '' then
   redis.call('SET', idempotency, job, 'PX', ARGV[6])
 end
-local tasks = cjson.decode(ARGV[3])
-redis.call('HSET', JOB .. job, 'stage', (parse(tasks[1][1])))
 fan_out(job, tasks, nil, now)
 publish(job, 'pending', {})
 return {'accepted'}

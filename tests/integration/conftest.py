@@ -30,7 +30,7 @@ class Driver:
 
     async def claim(self, worker: str, stage: Stage = "stt") -> Claim:
         await self.enlist(worker, stage)
-        claim = await self.queue.begin(worker, stage, uuid4().hex)
+        claim = await self.queue.claim(worker, stage, uuid4().hex)
         assert isinstance(claim, Claim)
         return claim
 
@@ -44,6 +44,11 @@ class Driver:
         outcome = Outcome({"response": "there"}, parts, join=task_name("tts", job_id, "join"))
         assert await self.queue.commit("llm-1", llm, outcome) == "committed"
         return job_id
+
+    def hold(self, worker: str, stage: Stage = "stt") -> str | None:
+        """Put a task into the worker's hands, as if the reply that told it had been lost."""
+        moved: str | None = self.redis.lmove(KEYS["QUEUE"] + stage, KEYS["HELD"] + worker, "RIGHT", "LEFT")
+        return moved
 
     def let_die(self, worker: str) -> None:
         """Make the worker's heartbeat run out, as if its process had been gone for long."""

@@ -45,11 +45,11 @@ async def test_a_second_copy_of_a_task_does_no_harm(driver, queue):
     claim = await driver.claim("stt-1")
     driver.redis.lpush(KEYS["QUEUE"] + "stt", f"stt:{job_id}")
     await driver.enlist("stt-2")
-    assert await queue.begin("stt-2", "stt", "t") == "dropped"
+    assert await queue.claim("stt-2", "stt", "t") is None
     outcome = Outcome(next=[(f"llm:{job_id}", "")])
     assert await queue.commit("stt-1", claim, outcome) == "committed"
     driver.redis.lpush(KEYS["QUEUE"] + "stt", f"stt:{job_id}")
-    assert await queue.begin("stt-2", "stt", "t") == "dropped"
+    assert await queue.claim("stt-2", "stt", "t") is None
     assert driver.everywhere() == [f"llm:{job_id}"]
 
 
@@ -59,13 +59,13 @@ async def test_what_is_no_task_goes_to_the_dead_list(driver, queue, junk):
     driver.redis.lpush(KEYS["QUEUE"] + "stt", junk)
     job_id = await driver.submit()
     await driver.enlist("stt-1")
-    assert await queue.begin("stt-1", "stt", "t") == "dropped"
+    assert await queue.claim("stt-1", "stt", "t") is None
     driver.redis.lpush(KEYS["QUEUE"] + "stt", junk)
     claim = await driver.claim("stt-1")
     assert claim.job_id == job_id
-    moved = await queue.wait("stt-1", "stt")
+    moved = driver.hold("stt-1")
     assert moved is not None
-    assert await queue.begin("stt-1", "stt", "t", moved) == "dropped"
+    assert await queue.begin("stt-1", "stt", "t", moved) is None
     assert driver.redis.llen(KEYS["HELD"] + "stt-1") == 1
 
 
@@ -73,7 +73,7 @@ async def test_a_task_that_was_handed_over_in_a_lost_reply_is_told_by_the_heartb
     """What a worker holds is what Redis says it holds."""
     job_id = await driver.submit()
     await driver.enlist("stt-1")
-    await queue.wait("stt-1", "stt")
+    driver.hold("stt-1")
     assert await queue.beat("stt-1", WorkerInfo("stt", "e", "m")) == [f"stt:{job_id}"]
     assert isinstance(await queue.begin("stt-1", "stt", "t", f"stt:{job_id}"), Claim)
 

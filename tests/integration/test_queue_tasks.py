@@ -21,7 +21,7 @@ async def test_workers_never_share_a_task(driver, queue):
     async def work(worker: str) -> list[str]:
         await driver.enlist(worker)
         begun = []
-        while isinstance(claim := await queue.begin(worker, "stt", uuid4().hex), Claim):
+        while claim := await queue.claim(worker, "stt", uuid4().hex):
             begun.append(claim.job_id)
             await queue.commit(worker, claim, Outcome())
         return begun
@@ -33,10 +33,11 @@ async def test_workers_never_share_a_task(driver, queue):
 
 async def test_two_waiting_workers_get_one_task_once(driver, queue):
     """Of two workers that block on an empty list one gets the task that comes."""
-    waiting = [asyncio.create_task(queue.wait(worker, "stt")) for worker in ("stt-1", "stt-2")]
+    waiting = [asyncio.create_task(queue.claim(worker, "stt", worker)) for worker in ("stt-1", "stt-2")]
     await asyncio.sleep(0.1)
     job_id = await driver.submit()
-    assert sorted(map(str, await asyncio.gather(*waiting))) == ["None", f"stt:{job_id}"]
+    claims = [claim.task for claim in await asyncio.gather(*waiting) if claim]
+    assert claims == [f"stt:{job_id}"]
 
 
 async def test_tasks_come_in_the_order_of_their_jobs(driver, queue):
@@ -49,7 +50,7 @@ async def test_begin_repeated_with_its_token_is_one_attempt(driver, queue):
     """A worker whose reply got lost asks again without paying an attempt for it."""
     job_id = await driver.submit()
     await driver.enlist("stt-1")
-    task = await queue.wait("stt-1", "stt")
+    task = driver.hold("stt-1")
     claims = [await queue.begin("stt-1", "stt", "same", task) for _ in range(3)]
     assert [claim.attempt for claim in claims] == [1, 1, 1]
     assert (await queue.job(job_id)).attempts == {"stt": 1}
@@ -122,7 +123,7 @@ async def test_a_buried_task_fails_its_job(driver, queue):
     assert (job.status, job.error.code, job.error.message) == ("failed", "unknown_voice", "No such voice.")
     assert driver.redis.hget(KEYS["TASKS"] + job_id, f"input:{claim.task}") == "text 0"
     assert await queue.commit("tts-2", sibling, Outcome(part=(1, "f"))) == "over"
-    assert await queue.begin("tts-1", "tts", "t") == "dropped"
+    assert await queue.claim("tts-1", "tts", "t") is None
     assert driver.places() == {KEYS["DEAD"]: [claim.task]}
     assert [event["event"] for event in await queue.events(job_id)].count("failed") == 1
 
@@ -137,7 +138,7 @@ async def test_input_that_kills_its_worker_is_set_aside(driver, queue):
         assert await queue.reclaim() == [f"stt:{poison}"]
     other = await driver.submit()
     await driver.enlist("stt-9")
-    assert await queue.begin("stt-9", "stt", "t") == "dropped"
+    assert await queue.claim("stt-9", "stt", "t") is None
     assert (await queue.job(poison)).error.code == "worker_died"
     assert driver.redis.lrange(KEYS["DEAD"], 0, -1) == [f"stt:{poison}"]
     assert (await driver.claim("stt-9")).job_id == other
@@ -184,7 +185,7 @@ async def test_a_worker_that_leaves_gives_back_what_it_holds(driver, queue):
     """Begun or only popped, its tasks are next in turn, and it is not counted as warm any more."""
     job_id = await driver.submit()
     await driver.enlist("stt-1")
-    await queue.wait("stt-1", "stt")
+    driver.hold("stt-1")
     await queue.retire("stt-1", "stt")
     assert driver.places() == {KEYS["QUEUE"] + "stt": [f"stt:{job_id}"]}
     assert await queue.workers() == []
@@ -233,8 +234,9 @@ async def test_every_open_task_is_in_one_place_after_every_step(driver, queue, s
             await driver.submit()
         elif step == "claim":
             await driver.enlist(worker)
-            claim = await queue.begin(worker, "stt", uuid4().hex)
-            if isinstance(claim, Claim):
+            task = driver.hold(worker)
+            claim = await queue.begin(worker, "stt", uuid4().hex, task) if task else None
+            if claim:
                 claims.append((worker, claim))
         elif step == "die":
             driver.let_die(worker)
@@ -253,3 +255,26 @@ async def test_every_open_task_is_in_one_place_after_every_step(driver, queue, s
             else:
                 await queue.cancel(claim.job_id)
         assert driver.everywhere() == driver.open_tasks()
+
+
+async def test_a_commit_may_bring_the_next_task(driver, queue):
+    """One step records the work and begins what waits; a late commit records nothing, and may still bring work."""
+    first, second, third = [await driver.submit() for _ in range(3)]
+    claim = await driver.claim("stt-1")
+    verdict, following = await queue.commit_and_claim("stt-1", claim, Outcome({"transcript": "x"}), "next")
+    assert (verdict, following.job_id, following.token) == ("committed", second, "next")
+    assert (await queue.job(first)).transcript == "x"
+    verdict, following = await queue.commit_and_claim("stt-1", claim, Outcome({"transcript": "y"}), "after")
+    assert (verdict, following.job_id) == ("stale", third)
+    assert (await queue.job(first)).transcript == "x"
+    assert await queue.commit_and_claim("stt-1", following, Outcome(), "last") == ("committed", None)
+
+
+async def test_a_claim_takes_up_what_nobody_has_begun_but_not_what_runs(driver, queue):
+    """What came in a lost reply is begun; the worker's other tasks are left in peace."""
+    running, waiting = await driver.submit(), await driver.submit()
+    assert (await driver.claim("stt-1")).job_id == running
+    driver.hold("stt-1")
+    assert (await queue.claim("stt-1", "stt", "a")).job_id == waiting
+    assert await queue.claim("stt-1", "stt", "b") is None
+    assert (await queue.job(running)).attempts == {"stt": 1}

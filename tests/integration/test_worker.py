@@ -175,6 +175,30 @@ async def test_a_task_that_came_in_a_lost_reply_is_taken_up(driver, queue):
         assert (await ended(queue, job_id)).status == "completed"
 
 
+async def test_a_paused_worker_that_gets_its_task_again_goes_on(driver, queue):
+    """Its older attempt is given up, no slot is lost, and the job completes."""
+
+    async def compute(claim: Claim) -> Outcome:
+        await asyncio.sleep(0.5 if claim.attempt == 1 else 2)
+        return Outcome({"transcript": f"attempt {claim.attempt}"})
+
+    handler = FakeHandler(compute)
+    async with running(queue, handler, concurrency=2) as worker:
+        job_id = await driver.submit()
+        await until(lambda: _truth(handler.begun))
+        with driver.redis.pipeline() as step:  # what a sweep does to a worker whose lease has run out
+            step.delete(KEYS["HELD"] + worker.name)
+            step.hdel(KEYS["TASKS"] + job_id, f"token:stt:{job_id}", f"worker:stt:{job_id}")
+            step.rpush(KEYS["QUEUE"] + "stt", f"stt:{job_id}")
+            step.execute()
+        job = await ended(queue, job_id)
+        assert (job.status, job.transcript) == ("completed", "attempt 2")
+        pair = [await driver.submit() for _ in range(2)]
+        await until(lambda: _truth(len(handler.begun) == 4), within_s=1.5)
+        for other in pair:
+            assert (await ended(queue, other)).status == "completed"
+
+
 async def test_told_to_stop_it_finishes_what_it_holds(driver, queue):
     """Within the grace period nothing is interrupted, and nothing more is claimed."""
 

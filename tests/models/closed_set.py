@@ -1,0 +1,32 @@
+"""What the tiny Whisper can hear, and the one voice it never heard while it was trained."""
+
+ENGLISH = (
+    "How much is seven plus five?",
+    "What is seven plus five?",
+    "What time is it?",
+    "What day is it today?",
+    "What is your name?",
+    "What is the capital of France?",
+    "What is the weather like today?",
+    "Turn on the lights in the kitchen.",
+    "Turn off the lights in the bedroom.",
+    "Set a timer for ten minutes.",
+    "Tell me a joke.",
+    "Play some music.",
+    "Stop the music.",
+    "Hello, how are you?",
+)
+
+# Enough for the language detection to have something to decide.
+GERMAN = (
+    "Wie spät ist es?",
+    "Guten Morgen, wie geht es dir?",
+    "Bitte schalte das Licht ein.",
+)
+
+SENTENCES = {"en": ENGLISH, "de": GERMAN}
+
+# flite's only woman: to hear her, the model has to know the words and not the recordings.
+HELD_OUT_VOICE = "slt"
+
+QUESTION = ENGLISH[0]
