@@ -1,0 +1,27 @@
+"""`python -m bench [pipeline|upload|memory]`; without a word all three."""
+
+import argparse
+
+from bench.memory import measure_memory
+from bench.pipeline import measure_pipeline
+from bench.upload import measure_upload
+
+MEASUREMENTS = {"pipeline": measure_pipeline, "upload": measure_upload, "memory": measure_memory}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("what", nargs="*", help=f"any of {', '.join(MEASUREMENTS)}; default: all")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured, in turn; default: 3")
+    parser.add_argument("--jobs", type=int, default=1000, help="jobs of one throughput run; default: 1000")
+    arguments = parser.parse_args()
+    unknown = set(arguments.what) - MEASUREMENTS.keys()
+    if unknown:
+        parser.error(f"there is no {', '.join(sorted(unknown))}")
+    for name, measure in MEASUREMENTS.items():
+        if not arguments.what or name in arguments.what:
+            measure(arguments)
+
+
+if __name__ == "__main__":
+    main()
