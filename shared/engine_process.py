@@ -9,12 +9,13 @@ import multiprocessing
 import os
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import BrokenExecutor
 from contextlib import asynccontextmanager
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 import pebble
 
-from shared.errors import CascadeError, EngineCrashed, EngineTimeout
+from shared.errors import CascadeError, EngineCrashed, EngineTimeout, StartupError
 from shared.job import Stage
 from shared.logs import configure_logs
 from shared.task import WorkerInfo
@@ -37,11 +38,15 @@ class EngineProcess(Generic[EngineT]):
 
     def __init__(self, load: Callable[[], EngineT], *, service: str, log_level: str) -> None:
         """`load` is called in the child, so it must be picklable: a module's function, or a `partial` of one."""
-        self._pool = pebble.ProcessPool(
+        self._arguments = (load, service, log_level)
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> pebble.ProcessPool:
+        return pebble.ProcessPool(
             max_workers=1,
             context=multiprocessing.get_context("spawn"),
             initializer=_start,
-            initargs=(load, service, log_level),
+            initargs=self._arguments,
         )
 
     async def start(self) -> tuple[str, str]:
@@ -50,7 +55,10 @@ class EngineProcess(Generic[EngineT]):
         Raises:
             StartupError: the engine cannot be loaded as configured.
         """
-        return await self._call(None, _describe)
+        try:
+            return await self._call(None, _describe)
+        except EngineCrashed:
+            raise StartupError("The engine crashed while it was loaded. Set another engine, model or device.") from None
 
     async def run(
         self,
@@ -69,10 +77,14 @@ class EngineProcess(Generic[EngineT]):
         return await self._call(timeout_s, _apply, method.__name__, args, kwargs)
 
     async def _call(self, timeout_s: float | None, function: Callable[..., ResultT], *args: Any) -> ResultT:
-        future = self._pool.schedule(function, args=args, timeout=timeout_s)
         try:
+            future = self._pool.schedule(function, args=args, timeout=timeout_s)
             result: ResultT = await asyncio.wrap_future(future)
         except pebble.ProcessExpired as error:
+            raise EngineCrashed from error
+        except BrokenExecutor as error:  # it crashed while it was loaded, after which this pool serves nobody
+            self.close()
+            self._pool = self._new_pool()
             raise EngineCrashed from error
         except TimeoutError as error:
             raise EngineTimeout from error

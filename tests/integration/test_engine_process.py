@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -81,6 +82,33 @@ async def test_a_bad_start_is_told():
     process = EngineProcess(partial(engine_in_process.load, fail=True), service="test", log_level="warning")
     with pytest.raises(StartupError, match="STT_MODEL"):
         await process.start()
+    process.close()
+
+
+async def test_a_crash_while_loading_is_told():
+    """The worker does not start over and over, it says that it cannot."""
+    process = EngineProcess(engine_in_process.load_badly, service="test", log_level="warning")
+    with pytest.raises(StartupError, match="crashed"):
+        await process.start()
+    process.close()
+
+
+async def test_an_engine_that_could_not_be_loaded_again_may_be_later(tmp_path):
+    """A model's file that was away for a moment does not make the worker useless for ever."""
+    marker = tmp_path / "marker"
+    load = partial(engine_in_process.load_once, marker)
+    process = EngineProcess(load, service="test", log_level="warning")
+    await process.start()
+    marker.write_text("crash")
+    for _ in range(2):
+        with pytest.raises(EngineCrashed):
+            await process.run(Engine.crash, 20)
+    marker.unlink()
+    pid = None
+    for _ in range(3):
+        with suppress(EngineCrashed):
+            pid = await process.run(Engine.pid, 20)
+    assert pid
     process.close()
 
 
