@@ -17,6 +17,9 @@ from shared.background import end, start
 from shared.queue import Queue
 from shared.storage import Storage
 
+#: A caller is told that the queue is unavailable when Redis has stood still for so long.
+PATIENCE_S = 10.0
+
 DESCRIPTION = """
 Send a spoken question, poll its status, fetch the spoken answer.
 
@@ -30,7 +33,7 @@ def create_app(settings: ApiSettings, queue: Queue | None = None) -> FastAPI:
     Raises:
         StartupError: the volume cannot be written to.
     """
-    queue = queue or Queue.connect(settings.redis_url)
+    queue = queue or Queue.connect(settings.redis_url, patience_s=PATIENCE_S)
     storage = Storage(settings.data_dir)
     storage.prepare()
     state = State(settings, queue, storage, Changes(queue))

