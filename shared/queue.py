@@ -142,14 +142,15 @@ class Queue:
 
     async def changes(self) -> AsyncIterator[str]:
         """Ids of jobs, each as something happens to it. Ends only by QueueUnavailable."""
-        with _answering():
-            async with self._redis.pubsub() as channel:
+        async with self._redis.pubsub() as channel:
+            with _answering():
                 await channel.subscribe(KEYS["CHANNEL"])
-                yield ""  # subscribed: whoever looked before this moment should look again
-                while True:
+            yield ""  # subscribed: whoever looked before this moment should look again
+            while True:
+                with _answering():
                     message = await channel.get_message(ignore_subscribe_messages=True, timeout=BLOCK_S)
-                    if message:
-                        yield str(message["data"]).partition(" ")[0]
+                if message:
+                    yield str(message["data"]).partition(" ")[0]
 
     # Tasks
 

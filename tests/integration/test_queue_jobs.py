@@ -189,3 +189,19 @@ async def test_a_cancellation_is_never_lost(queue):
 async def _ask_for_ever(queue: Queue) -> None:
     while True:
         await queue.fields("nobody")
+
+
+async def test_a_listener_that_is_told_to_end_does(queue):
+    """A cancellation is not lost between two messages either."""
+
+    async def listen() -> None:
+        async for _ in queue.changes():
+            pass
+
+    chance = random.Random(2)
+    for _ in range(30):
+        task = asyncio.create_task(listen())
+        await asyncio.sleep(chance.random() * 0.01)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=3)
+        assert done

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from api.app import create_app
 from api.settings import ApiSettings
 from shared.job import Stage, task_name
+from shared.keys import KEYS
 from shared.queue import Queue
 from shared.task import Claim, NewTask, Outcome
 
@@ -118,14 +119,27 @@ def upload(client: httpx.AsyncClient, wav: bytes) -> Callable[..., Awaitable[htt
 
 
 @pytest.fixture
-def work(fake_queue: Queue) -> Callable[..., Awaitable[Claim]]:
+def claim(fake_queue: Queue) -> Callable[[Stage], Awaitable[Claim]]:
+    """Begins the next task of a stage as a worker would, but without waiting, which fakeredis cannot."""
+
+    async def claim(stage: Stage) -> Claim:
+        held = KEYS["HELD"] + "worker"
+        task = await fake_queue._redis.lmove(KEYS["QUEUE"] + stage, held, "RIGHT", "LEFT")
+        claimed = await fake_queue.begin("worker", stage, uuid4().hex, task)
+        assert isinstance(claimed, Claim)
+        return claimed
+
+    return claim
+
+
+@pytest.fixture
+def work(fake_queue: Queue, claim: Callable[[Stage], Awaitable[Claim]]) -> Callable[..., Awaitable[Claim]]:
     """Does the next task of a stage as a worker would: `work(stage, fields, next tasks)`."""
 
     async def work(stage: Stage, fields: dict[str, str], following: Sequence[NewTask] = ()) -> Claim:
-        claim = await fake_queue.begin("worker", stage, uuid4().hex)
-        assert isinstance(claim, Claim)
-        assert await fake_queue.commit("worker", claim, Outcome(fields, following)) == "committed"
-        return claim
+        claimed = await claim(stage)
+        assert await fake_queue.commit("worker", claimed, Outcome(fields, following)) == "committed"
+        return claimed
 
     return work
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from shared.job import Stage
 from shared.queue import Queue
 from shared.task import Claim
 
@@ -68,11 +69,12 @@ async def test_a_part_beyond_the_end_is_refused(client: httpx.AsyncClient, answe
     assert answer.headers["content-range"] == f"bytes */{len(wav)}"
 
 
-async def test_a_job_that_failed_has_no_audio(client: httpx.AsyncClient, job_id: str, fake_queue: Queue) -> None:
+async def test_a_job_that_failed_has_no_audio(
+    client: httpx.AsyncClient, job_id: str, fake_queue: Queue, claim: Callable[[Stage], Awaitable[Claim]]
+) -> None:
     """410: there is nothing to wait for, and the status says why."""
-    claim = await fake_queue.begin("worker", "stt", "token")
-    assert isinstance(claim, Claim)
-    await fake_queue.bury("worker", claim, "no_speech", "No speech was found.")
+    claimed = await claim("stt")
+    await fake_queue.bury("worker", claimed, "no_speech", "No speech was found.")
     answer = await client.get(f"/audio/{job_id}")
     assert (answer.status_code, answer.json()["code"]) == (410, "no_audio")
     assert f"/status/{job_id}" in answer.json()["detail"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared.job import task_name
+from shared.job import Stage, task_name
 from shared.queue import Queue
 from shared.task import Claim, Outcome
 
@@ -47,14 +47,16 @@ async def test_the_text_of_a_running_job_is_erased(
 
 
 async def test_a_worker_cannot_bring_a_cancelled_job_back(
-    client: httpx.AsyncClient, job_id: str, fake_queue: Queue
+    client: httpx.AsyncClient,
+    job_id: str,
+    fake_queue: Queue,
+    claim: Callable[[Stage], Awaitable[Claim]],
 ) -> None:
     """What was in a worker's hands is not committed any more."""
-    claim = await fake_queue.begin("worker", "stt", "token")
-    assert isinstance(claim, Claim)
+    claimed = await claim("stt")
     await client.delete(f"/jobs/{job_id}")
     outcome = Outcome({"transcript": "My secret."}, [(task_name("llm", job_id), "")])
-    assert await fake_queue.commit("worker", claim, outcome) != "committed"
+    assert await fake_queue.commit("worker", claimed, outcome) != "committed"
     job = (await client.get(f"/status/{job_id}")).json()
     assert (job["status"], job["transcript"]) == ("cancelled", None)
 
@@ -72,11 +74,12 @@ async def test_a_completed_job_is_gone(
     assert (await client.delete(f"/jobs/{job_id}")).status_code == 404
 
 
-async def test_a_failed_job_is_gone(client: httpx.AsyncClient, job_id: str, files: Files, fake_queue: Queue) -> None:
+async def test_a_failed_job_is_gone(
+    client: httpx.AsyncClient, job_id: str, files: Files, fake_queue: Queue, claim: Callable[[Stage], Awaitable[Claim]]
+) -> None:
     """What failed is erased like what succeeded."""
-    claim = await fake_queue.begin("worker", "stt", "token")
-    assert isinstance(claim, Claim)
-    await fake_queue.bury("worker", claim, "no_speech", "No speech was found.")
+    claimed = await claim("stt")
+    await fake_queue.bury("worker", claimed, "no_speech", "No speech was found.")
     await client.delete(f"/jobs/{job_id}")
     assert files() == []
     assert (await client.get(f"/status/{job_id}")).status_code == 404

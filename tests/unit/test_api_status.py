@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from shared.job import task_name
+from shared.job import Stage, task_name
 from shared.queue import Queue
 from shared.task import Claim
 
@@ -81,11 +81,12 @@ async def test_a_completed_job_shows_everything(client: httpx.AsyncClient, job_i
     assert timings["total_s"] == pytest.approx(spent, abs=0.01)
 
 
-async def test_a_failed_job_says_why(client: httpx.AsyncClient, job_id: str, fake_queue: Queue) -> None:
+async def test_a_failed_job_says_why(
+    client: httpx.AsyncClient, job_id: str, fake_queue: Queue, claim: Callable[[Stage], Awaitable[Claim]]
+) -> None:
     """The error has a word for programs and a sentence for people."""
-    claim = await fake_queue.begin("worker", "stt", "token")
-    assert isinstance(claim, Claim)
-    await fake_queue.bury("worker", claim, "no_speech", "No speech was found.")
+    claimed = await claim("stt")
+    await fake_queue.bury("worker", claimed, "no_speech", "No speech was found.")
     job = (await client.get(f"/status/{job_id}")).json()
     assert (job["status"], job["stage"]) == ("failed", "stt")
     assert job["error"] == {"code": "no_speech", "message": "No speech was found."}
