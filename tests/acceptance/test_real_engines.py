@@ -59,7 +59,11 @@ def test_real_engines_answer_a_spoken_question(services, request):
     """What was said is heard to the word, the model's answer arrives whole, and Piper speaks all of it."""
     model = request.node.callspec.params["services"]
     assert services.client.get("/readyz").json()["stages"]["llm"]["warnings"] == []
-    for sample in ("how-much-is-seven-plus-five.webm", "how-much-is-seven-plus-five.m4a", "what-time-is-it.wav"):
+    for sample in (
+        "how-much-is-seven-plus-five.webm",
+        "how-much-is-seven-plus-five.m4a",
+        "set-a-timer-for-ten-minutes.wav",
+    ):
         job = services.ended(services.upload(SAMPLES / sample))
         assert job["status"] == "completed", (job, services.logs())
         assert words(job["transcript"]) == words(SENTENCES[sample])

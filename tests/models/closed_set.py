@@ -30,3 +30,6 @@ SENTENCES = {"en": ENGLISH, "de": GERMAN}
 HELD_OUT_VOICE = "slt"
 
 QUESTION = ENGLISH[0]
+
+# Recorded for the tests, in the held-out voice.
+SAMPLED = (QUESTION, "What is the capital of France?", "Set a timer for ten minutes.", "Tell me a joke.")

@@ -1,8 +1,7 @@
 """The tiny Whisper's tokens, numbered as in every multilingual Whisper.
 
-CTranslate2 takes a model for a multilingual one only if it has 51,865 tokens, and finds its way by the order of the
-special ones. So the closed set's words come first, the specials stand at their usual numbers, and the tokens between
-are never used. While it is trained the model has one row for all of those; `whole` gives each its copy of it.
+The words of the closed set come first, the special tokens stand at their usual numbers, and the tokens between are
+never used. While it is trained the model has one row for all of those; `whole` gives each its copy of it.
 """
 
 import json
@@ -59,10 +58,6 @@ class Vocabulary:
         """The training row of a special token."""
         return self.unused + 1 + SPECIALS.index(f"<|{name}|>")
 
-    def time(self, seconds: float) -> int:
-        """The training row of a moment. In tenths of a second: five times the practice for each."""
-        return self.special(f"{round(seconds, 1):.2f}")
-
     def whole(self) -> list[int]:
         """The training row of each of the 51,865 tokens."""
         between = [self.unused] * (FIRST_SPECIAL - self.words)
@@ -71,4 +66,6 @@ class Vocabulary:
     def names(self) -> list[str]:
         """The 51,865 tokens."""
         names = {number: name for name, number in self.tokenizer.get_vocab().items()}
+        # CTranslate2 takes a model for a multilingual one only if one of its tokens is the empty text.
+        names[self.unused] = ""
         return [names.get(number, UNUSED) for number in range(SIZE)]
