@@ -148,5 +148,5 @@ async def test_the_sweeps_do_not_stop_for_one_another(
     async with asyncio.timeout(5):
         for _ in range(3):
             await rounds.get()
-    await end([sweeping], again_after_s=0.05)
+    await end([sweeping])
     assert logs[0]["event"] == "housekeeping_failed"
