@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy, gelu
 from torch.nn.utils.rnn import pad_sequence
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 from whisper_lessons import Lesson, draw_lessons, record_clips
-from whisper_vocabulary import FIRST_SPECIAL, LANGUAGE_TOKENS, SIZE, Vocabulary
+from whisper_vocabulary import LANGUAGE_TOKENS, Vocabulary
 
 HERE = Path(__file__).parent
 SENTENCES = [*ENGLISH, *GERMAN]
@@ -73,10 +73,6 @@ def train(vocabulary: Vocabulary, lessons: list[Lesson], short: int, long: int) 
     plan = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(step / WARM_UP, 1.0) * (0.5 + 0.5 * np.cos(np.pi * step / steps))
     )
-    # Each of the unused tokens will have the row's logit, so the row weighs as much as all of them.
-    many = torch.zeros(vocabulary.rows)
-    many[vocabulary.unused] = float(np.log(FIRST_SPECIAL - vocabulary.words))
-
     chance, started = np.random.default_rng(7), time.monotonic()
     for step in range(steps):
         frames, size = SHORT if step < short else LONG
@@ -87,7 +83,7 @@ def train(vocabulary: Vocabulary, lessons: list[Lesson], short: int, long: int) 
         labels = pad_sequence([say for _, say in dialogues], True, IGNORE)
         heard = encode(model, features)
         hidden = model.model.decoder(input_ids=tokens, encoder_hidden_states=heard).last_hidden_state
-        said = cross_entropy((model.proj_out(hidden) + many).transpose(1, 2), labels)
+        said = cross_entropy(model.proj_out(hidden).transpose(1, 2), labels)
         pooled = (heard * spoken[..., None]).sum(1) / spoken.sum(1, keepdim=True)
         told = cross_entropy(teller(pooled), torch.tensor([SENTENCES.index(lesson.sentence) for lesson in picked]))
         optimizer.zero_grad()
@@ -127,21 +123,17 @@ def _dialogue(vocabulary: Vocabulary, lesson: Lesson) -> tuple[torch.Tensor, tor
 
 
 def export(model: WhisperForConditionalGeneration, vocabulary: Vocabulary, out: Path) -> None:
-    """Write the model as CTranslate2's converter would, with a row for each of Whisper's tokens."""
-    whole = make_model(SIZE)
-    state = model.state_dict()
-    rows = state["model.decoder.embed_tokens.weight"][vocabulary.whole()]
-    whole.load_state_dict(state | {"model.decoder.embed_tokens.weight": rows, "proj_out.weight": rows})
+    """Write the model as CTranslate2's converter would."""
     number = vocabulary.tokenizer.token_to_id
-    settings = whole.generation_config
+    settings = model.generation_config
     settings.suppress_tokens = []
     settings.begin_suppress_tokens = [number("Ġ"), number("<|endoftext|>")]
     settings.lang_to_id = {token: number(token) for token in LANGUAGE_TOKENS}
     settings.alignment_heads = [[1, 0], [1, 1]]
 
     loader = WhisperLoader()
-    spec = loader.get_model_spec(whole)
-    loader.set_config(spec.config, whole, None)
+    spec = loader.get_model_spec(model)
+    loader.set_config(spec.config, model, None)
     spec.register_vocabulary(vocabulary.names())
     spec.validate()
     spec.optimize(quantization="int8")

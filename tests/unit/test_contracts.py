@@ -98,7 +98,9 @@ def test_the_documentation_names_real_chores(page: str) -> None:
 
 def test_make_help_lists_every_chore() -> None:
     """Who types `make` sees all words, each with what it does."""
-    listed = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert {line.split()[0] for line in listed.splitlines()} == chores()
     assert all(len(line.split()) > 1 for line in listed.splitlines())
 
