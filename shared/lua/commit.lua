@@ -7,14 +7,11 @@
 -- 'stale' (the task is not, or no longer, this attempt's).
 local function commit(task, worker, token, payload)
   local stage, job = parse(task)
-  if not let_go(job, task, worker, token) then
-    return 'stale'
+  local hindrance = settle(job, task, worker, token)
+  if hindrance then
+    return hindrance
   end
   close(job, task)
-  local status = redis.call('HGET', JOB .. job, 'status')
-  if not status or is_over(status) then
-    return 'over'
-  end
 
   local now = now_ms()
   local outcome = cjson.decode(payload)

@@ -53,6 +53,7 @@ local function let_go(job, task, worker, token)
   return redis.call('LREM', HELD .. worker, 1, task) == 1
 end
 
+-- Whether a job has ended; one that is gone has.
 local function is_over(status)
   return status ~= 'pending' and status ~= 'processing'
 end
@@ -65,6 +66,18 @@ end
 local function close(job, task)
   redis.call('HDEL', TASKS .. job, 'input:' .. task, 'token:' .. task, 'worker:' .. task,
     'attempts:' .. task, 'crashes:' .. task)
+end
+
+-- Let go of a task whose attempt has ended. Replies what keeps the caller from going on: 'stale' if it was not, or no
+-- longer, this attempt's; 'over' if the job has ended meanwhile; nil if nothing does.
+local function settle(job, task, worker, token)
+  if not let_go(job, task, worker, token) then
+    return 'stale'
+  end
+  if is_over(redis.call('HGET', JOB .. job, 'status')) then
+    close(job, task)
+    return 'over'
+  end
 end
 
 local function finish(job, status, data, now)
@@ -114,7 +127,7 @@ local function begin(worker, token, max_crashes, stage, task)
   end
   local fields = redis.call('HGETALL', JOB .. job)
   local field = by_name(fields)
-  if not field.status or is_over(field.status) then
+  if is_over(field.status) then
     redis.call('LREM', held, 1, task)
     return {'dropped', 'over'}
   end

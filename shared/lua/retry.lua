@@ -3,13 +3,9 @@
 -- Replies 'delayed', 'over' or 'stale'.
 local task, worker, token = ARGV[1], ARGV[2], ARGV[3]
 local stage, job = parse(task)
-if not let_go(job, task, worker, token) then
-  return 'stale'
-end
-local status = redis.call('HGET', JOB .. job, 'status')
-if not status or is_over(status) then
-  close(job, task)
-  return 'over'
+local hindrance = settle(job, task, worker, token)
+if hindrance then
+  return hindrance
 end
 local now = now_ms()
 disown(job, task)

@@ -145,7 +145,6 @@ def test_a_wrong_setting_is_one_clear_line(redis_for_all, tmp_path, module, sett
 
 def test_a_missing_volume_file_is_told(embedded):
     """A worker that does not see the upload says so, rather than failing in the dark."""
-    embedded.delay("none", 0)
     job_id = None
     worker = embedded.processes["stt"]
     worker.send_signal(19)  # SIGSTOP: the upload disappears before the worker looks

@@ -40,7 +40,7 @@ def load_badly() -> Engine:
 
 
 def load_once(marker: Path) -> Engine:
-    """Crashes from the second time on until the marker says otherwise."""
+    """Crashes for as long as the marker says so."""
     if marker.exists() and marker.read_text() == "crash":
         load_badly()
     return Engine()
