@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := $(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
 
-.PHONY: help setup demo up test check bench lock
+.PHONY: help setup demo up test chaos check audit bench lock
 .DEFAULT_GOAL := help
 
 help: ## list these words
@@ -28,11 +28,18 @@ up: setup ## start the whole stack without Docker, until Ctrl-C
 test: setup ## run all tests; what needs Docker is skipped where there is none
 	$(BIN)/pytest
 
+chaos: setup ## kill, cut and fill up everything, and check that no job is lost (JOBS=1000 FAULTS=300 SEED=1)
+	PYTHONPATH=tests $(BIN)/python -m chaos $(if $(JOBS),--jobs $(JOBS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED)) $(if $(FSYNC),--appendfsync $(FSYNC))
+	$(BIN)/pytest -q -s tests/fuzz/test_system.py # and 1,000 damaged recordings through the whole service
+
 check: setup ## format, lint, types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: setup ## look the pins up among known vulnerabilities; needs PyPI's advisory data
+	$(BIN)/uv tool run --quiet pip-audit --strict --disable-pip --no-deps -r requirements-dev.txt
 
 bench: setup ## measure the pipeline's own cost beside others, as ratios
 	$(BIN)/python -m bench
