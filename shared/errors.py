@@ -20,6 +20,7 @@ CascadeError
 ├── StorageFull             the volume has no room; a retry may help
 ├── QueueFull               too many jobs are waiting
 ├── QueueUnavailable        Redis does not answer
+├── QueueUnreadable         what Redis holds is not what the queue wrote
 └── JobNotFound             no such job, or it has been erased
 """
 
@@ -33,6 +34,10 @@ class CascadeError(Exception):
     message: ClassVar[str] = "Something went wrong inside the service."
     #: Whether the same work, done again later, may succeed.
     retryable: ClassVar[bool] = False
+    #: The longest pause before it is done again.
+    max_backoff_s: ClassVar[float] = 60.0
+    #: How many times MAX_ATTEMPTS it is tried.
+    patience: ClassVar[int] = 1
 
     def __init__(self, message: str | None = None, *, retry_after_s: float | None = None) -> None:
         super().__init__(message or self.message)
@@ -119,6 +124,7 @@ class EngineError(CascadeError):
     code = "engine_failed"
     message = "The engine of this stage failed."
     retryable = True
+    max_backoff_s = 10.0  # it is our own machine: waiting longer helps nobody
 
 
 class EngineCrashed(EngineError):
@@ -170,6 +176,7 @@ class StorageFull(CascadeError):
     code = "storage_full"
     message = "The service has no disk space left."
     retryable = True
+    patience = 4  # about a quarter of an hour, for somebody to make room: no job is to blame, and all are met by it
 
 
 class QueueFull(CascadeError):
@@ -186,6 +193,13 @@ class QueueUnavailable(CascadeError):
     code = "queue_unavailable"
     message = "The job queue cannot be reached at the moment. Try again later."
     retryable = True
+
+
+class QueueUnreadable(CascadeError):
+    """Raised when Redis holds something else than what the queue wrote: somebody else has written there."""
+
+    code = "unreadable_job"
+    message = "What is stored of this job cannot be read."
 
 
 class JobNotFound(CascadeError):

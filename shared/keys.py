@@ -18,6 +18,7 @@ KEYS = {
     "WORKER_INFO": "cascade:worker-info",  # hash: worker -> what it is, as JSON
     "LIVE": "cascade:live",  # sorted set: jobs that have not ended -> when they were made
     "ENDED": "cascade:ended",  # sorted set: jobs that have ended -> when
+    "DONE": "cascade:done",  # hash: "<stage>:<minute>" -> tasks that were committed in that minute since the epoch
     "SWEPT_AT": "cascade:swept-at",  # string: when somebody last looked for dead workers
     "CHANNEL": "cascade:events",  # publish/subscribe: "<job id> <event>" after each event
 }
@@ -33,4 +34,5 @@ LEASE_MS = 5_000
 MAX_CRASHES = 3
 
 #: The head of every script.
-PREAMBLE = "".join(f"local {name} = '{key}'\n" for name, key in KEYS.items()) + f"local EVENTS_KEPT = {EVENTS_KEPT}\n"
+_NUMBERS = {"EVENTS_KEPT": EVENTS_KEPT, "LEASE_MS": LEASE_MS, "MAX_CRASHES": MAX_CRASHES}
+PREAMBLE = "".join(f"local {name} = {value!r}\n" for name, value in (KEYS | _NUMBERS).items())

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+#: What a process exits with that somebody must configure otherwise: starting it again would not help.
+CANNOT_START = 2
 
 
 class SharedSettings(BaseSettings):
@@ -16,6 +19,9 @@ class SharedSettings(BaseSettings):
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     """Where the queue lives: Redis 6.2 or newer, with its append-only file on."""
+
+    redis_password: SecretStr | None = None
+    """Its password, where it wants one and `redis_url` does not carry it."""
 
     data_dir: Path = Path("shared_data")
     """The volume that all services share: `input/`, `work/` and `output/` lie in it."""
@@ -32,9 +38,6 @@ class WorkerSettings(SharedSettings):
 
     max_attempts: int = Field(default=5, ge=1)
     """How often a task is tried when its error may pass, before its job fails."""
-
-    task_timeout_s: float = Field(default=300, gt=0)
-    """How long one task may compute before its engine is ended and started anew."""
 
     shutdown_grace_s: float = Field(default=25, ge=0)
     """How long a worker that is told to stop may finish what it holds, before it hands it back."""
@@ -54,4 +57,4 @@ def read_settings(kind: Callable[[], SettingsT]) -> SettingsT:
         for fault in error.errors():
             name = str(fault["loc"][0]).upper() if fault["loc"] else "settings"
             sys.stderr.write(f"{name}: {fault['msg']}. Correct {name} in the environment or in .env.\n")
-        raise SystemExit(2) from None
+        raise SystemExit(CANNOT_START) from None

@@ -82,3 +82,17 @@ class WorkerInfo:
     model: str
     warning: str | None = None
     """What whoever runs it should know, such as that no language model is configured."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """How busy the system is."""
+
+    live: int
+    """Jobs that have not ended."""
+
+    ended_per_s: float
+    """Jobs that ended each second, over the last minute."""
+
+    memory_full: bool
+    """Whether Redis is near the limit of its memory."""

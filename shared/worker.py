@@ -13,12 +13,15 @@ from uuid import uuid4
 import structlog
 
 from shared.background import end
-from shared.errors import CascadeError, EngineCrashed, EngineError, EngineTimeout, QueueUnavailable
+from shared.errors import CascadeError, EngineCrashed, EngineError, EngineTimeout, QueueUnavailable, QueueUnreadable
 from shared.queue import Queue
 from shared.task import Claim, Outcome, WorkerInfo
 
-#: How often a worker says that it lives, and looks for others that do not.
-BEAT_S = 1.0
+#: How often a worker says that it lives, and hears which of its jobs were cancelled.
+BEAT_S = 0.5
+
+#: How often it looks for workers that do not, and for tasks that are due again.
+SWEEP_S = 1.0
 
 #: Between two tries to reach Redis.
 RECONNECT_S = 0.25
@@ -29,7 +32,9 @@ GIVE_BACK_S = 2.0
 #: Retries wait a random time up to this, doubled for each attempt: random, so that tasks that failed together do not
 #: come back together.
 BACKOFF_S = 1.0
-MAX_BACKOFF_S = 60.0
+
+#: An upstream may ask for more patience than its error's own limit, but not for more than this.
+MAX_RETRY_AFTER_S = 600.0
 
 ReplyT = TypeVar("ReplyT")
 
@@ -72,7 +77,8 @@ class Worker:
         """Announce the worker, work until `stop`, finish or hand back what it holds, and leave."""
         await self._persist(self._beat)
         self._log.info("worker_ready", engine=self._handler.info.engine, model=self._handler.info.model)
-        background = [asyncio.create_task(self._repeat(job)) for job in (self._beat, self._sweep)]
+        chores = (self._beat, BEAT_S), (self._sweep, SWEEP_S)
+        background = [asyncio.create_task(self._repeat(chore, every_s)) for chore, every_s in chores]
         claiming = asyncio.create_task(self._claim_until_stopped())
         try:
             # A worker without a heartbeat, or that claims no more, must not live on: whichever ends first ends it.
@@ -82,7 +88,7 @@ class Worker:
             await self._drain()
         finally:
             await end([claiming, *background])
-        with suppress(QueueUnavailable, TimeoutError):
+        with suppress(QueueUnavailable, QueueUnreadable, TimeoutError):
             await asyncio.wait_for(self._queue.retire(self.name, self._stage), timeout=5)
         self._log.info("worker_stopped")
 
@@ -124,9 +130,21 @@ class Worker:
         if self._in_doubt:
             self._astray = [task for task in await self._queue.held(self.name) if task not in self._running]
             self._in_doubt = False
-        if self._astray:
-            return await self._queue.begin(self.name, self._stage, self._token, self._astray.pop())
-        return await self._queue.claim(self.name, self._stage, self._token)
+        named = self._astray.pop() if self._astray else None
+        try:
+            if named:
+                return await self._queue.begin(self.name, self._stage, self._token, named)
+            return await self._queue.claim(self.name, self._stage, self._token)
+        except QueueUnreadable:
+            await self._quarantine(named)
+            return None
+
+    async def _quarantine(self, task: str | None) -> None:
+        """Set aside what has just come, or the task that is named: no script can make sense of it."""
+        task = task or next(iter(await self._queue.held(self.name)), None)
+        if task is None or not await self._queue.quarantine(self.name, task):
+            await asyncio.sleep(RECONNECT_S)  # what cannot be read is the list itself: there is nothing to do but wait
+        self._log.error("task_unreadable", task=task)
 
     # Working
 
@@ -168,26 +186,30 @@ class Worker:
             try:
                 async with self._taking:
                     return await self._queue.commit_and_claim(self.name, claim, outcome, self._token)
-            except QueueUnavailable:
+            except (QueueUnavailable, QueueUnreadable):  # the latter may be said of the next task
                 self._in_doubt = True
         return await self._persist(lambda: self._queue.commit(self.name, claim, outcome)), None
 
     async def _fail(self, claim: Claim, error: CascadeError, log: structlog.typing.FilteringBoundLogger) -> None:
-        if error.retryable and claim.attempt < self._max_attempts:
-            delay_s = _backoff_s(claim.attempt, error.retry_after_s)
-            crashed = isinstance(error, EngineCrashed | EngineTimeout)
-            verdict = await self._persist(
-                lambda: self._queue.retry(self.name, claim, delay_s, error.code, crashed=crashed)
-            )
-            log.warning(f"task_{verdict}", code=error.code, delay_s=round(delay_s, 3))
-        else:
-            verdict = await self._persist(lambda: self._queue.bury(self.name, claim, error.code, error.public_message))
-            log.warning(f"task_{verdict}", code=error.code)
+        """Have the task done again later, or set it aside."""
+        crashed = isinstance(error, EngineCrashed | EngineTimeout)
+        again = error.retryable and claim.attempt < self._max_attempts * error.patience
+        delay_s = _backoff_s(claim.attempt, error) if again else None
+
+        def give_up() -> Awaitable[str]:
+            if delay_s is None:
+                return self._queue.bury(self.name, claim, error.code, error.public_message)
+            return self._queue.retry(self.name, claim, delay_s, error.code, crashed=crashed)
+
+        try:
+            log.warning(f"task_{await self._persist(give_up)}", code=error.code, delay_s=delay_s)
+        except QueueUnreadable:
+            await self._persist(lambda: self._quarantine(claim.task))
 
     async def _give_back(self, claim: Claim, log: structlog.typing.FilteringBoundLogger) -> None:
         try:
             verdict = await asyncio.wait_for(self._queue.release(self.name, claim), GIVE_BACK_S)
-        except (QueueUnavailable, TimeoutError):
+        except (QueueUnavailable, QueueUnreadable, TimeoutError):
             verdict = "left_to_reclaim"
         log.info(f"task_{verdict}")
 
@@ -202,11 +224,11 @@ class Worker:
 
     # Living
 
-    async def _repeat(self, job: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, chore: Callable[[], Awaitable[None]], every_s: float) -> None:
         away = False
         while True:
             try:
-                await job()
+                await chore()
                 if away:
                     self._log.info("queue_back")
                 away = False
@@ -214,7 +236,9 @@ class Worker:
                 if not away:
                     self._log.warning("queue_unavailable")
                 away = True
-            await asyncio.sleep(BEAT_S)
+            except QueueUnreadable as error:
+                self._log.error("queue_unreadable", reason=str(error.__cause__))
+            await asyncio.sleep(every_s)
 
     async def _beat(self) -> None:
         computing = set(self._computing)  # as of before the question, so that what is claimed meanwhile is not missed
@@ -246,7 +270,7 @@ class Worker:
             task.cancel()
 
 
-def _backoff_s(attempt: int, retry_after_s: float | None) -> float:
-    """Full jitter over an exponential curve, and never sooner than the upstream asked for."""
-    delay_s = random.uniform(0, min(MAX_BACKOFF_S, BACKOFF_S * 2 ** (attempt - 1)))
-    return max(delay_s, min(retry_after_s or 0.0, 10 * MAX_BACKOFF_S))
+def _backoff_s(attempt: int, error: CascadeError) -> float:
+    """Full jitter over an exponential curve up to the error's own limit, and never sooner than the upstream asks."""
+    delay_s = random.uniform(0, min(error.max_backoff_s, BACKOFF_S * 2 ** (attempt - 1)))
+    return round(max(delay_s, min(error.retry_after_s or 0.0, MAX_RETRY_AFTER_S)), 3)

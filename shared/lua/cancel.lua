@@ -10,15 +10,12 @@ elseif is_over(status) then
   return 'over'
 end
 local tasks = TASKS .. job
-for _, field in ipairs(redis.call('HKEYS', tasks)) do
-  local task = string.match(field, '^input:(.+)')
-  if task then
-    redis.call('LREM', QUEUE .. parse(task), 0, task)
-    redis.call('ZREM', DELAYED, task)
-    local worker = redis.call('HGET', tasks, 'worker:' .. task)
-    if worker then
-      redis.call('LREM', HELD .. worker, 0, task)
-    end
+for _, task in ipairs(open_tasks(job)) do
+  redis.call('LREM', QUEUE .. parse(task), 0, task)
+  redis.call('ZREM', DELAYED, task)
+  local worker = redis.call('HGET', tasks, 'worker:' .. task)
+  if worker then
+    redis.call('LREM', HELD .. worker, 0, task)
   end
 end
 redis.call('DEL', tasks)

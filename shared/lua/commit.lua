@@ -2,7 +2,7 @@
 -- step. Defends against a paused worker that comes back, against double execution, and against a reply that was lost.
 -- ARGV 1 task  2 worker  3 token
 --      4 outcome (JSON {fields: object, next: [[task, input], …], join: task?, part: [index, output]?})
---      5 token of the next attempt  6 how many crashes a task may cause; both absent to begin nothing
+--      5 token of the next attempt; absent to begin nothing
 -- Replies {verdict} or {verdict, what begin.lua replies}. The verdict is 'committed', 'over' (the job ended meanwhile) or
 -- 'stale' (the task is not, or no longer, this attempt's).
 local function commit(task, worker, token, payload)
@@ -21,6 +21,7 @@ local function commit(task, worker, token, payload)
     changed[#changed + 1] = value
   end
   redis.call('HSET', JOB .. job, unpack(changed))
+  redis.call('HINCRBY', DONE, stage .. ':' .. minute_of(now), 1)
   fan_out(job, outcome.next, outcome.join, now)
 
   local tasks, part = TASKS .. job, outcome.part
@@ -50,6 +51,6 @@ end
 
 local verdict = commit(ARGV[1], ARGV[2], ARGV[3], ARGV[4])
 if ARGV[5] then
-  return {verdict, begin(ARGV[2], ARGV[5], ARGV[6], (parse(ARGV[1])))}
+  return {verdict, begin(ARGV[2], ARGV[5], (parse(ARGV[1])))}
 end
 return {verdict}

@@ -9,6 +9,11 @@ local function now_ms()
   return string.format('%d%03d', time[1], time[2] / 1000) -- a string, since Redis is slow at printing numbers
 end
 
+-- Work is counted by the minute.
+local function minute_of(time_ms)
+  return math.floor(time_ms / 60000)
+end
+
 local function parse(task)
   return string.match(task, '^(%l+):(%x+)')
 end
@@ -58,9 +63,9 @@ local function is_over(status)
   return status ~= 'pending' and status ~= 'processing'
 end
 
--- No attempt at the task is in force any more.
+-- No attempt at the task is in force any more. Where somebody has put something else than a hash there, none was.
 local function disown(job, task)
-  redis.call('HDEL', TASKS .. job, 'token:' .. task, 'worker:' .. task)
+  redis.pcall('HDEL', TASKS .. job, 'token:' .. task, 'worker:' .. task)
 end
 
 local function close(job, task)
@@ -69,13 +74,15 @@ local function close(job, task)
 end
 
 -- Let go of a task whose attempt has ended. Replies what keeps the caller from going on: 'stale' if it was not, or no
--- longer, this attempt's; 'over' if the job has ended meanwhile; nil if nothing does.
+-- longer, this attempt's; 'over' if the job has ended meanwhile; nil if nothing does. Of a job that failed the task stays
+-- open, in no place, until somebody has the job tried again or forgotten.
 local function settle(job, task, worker, token)
+  local status = redis.call('HGET', JOB .. job, 'status') -- first: if this fails, nothing has changed
   if not let_go(job, task, worker, token) then
     return 'stale'
   end
-  if is_over(redis.call('HGET', JOB .. job, 'status')) then
-    close(job, task)
+  if is_over(status) then
+    disown(job, task)
     return 'over'
   end
 end
@@ -87,12 +94,37 @@ local function finish(job, status, data, now)
   publish(job, status, data)
 end
 
+-- Every task of a job that has not been committed.
+local function open_tasks(job)
+  local open = {}
+  for _, field in ipairs(redis.call('HKEYS', TASKS .. job)) do
+    open[#open + 1] = string.match(field, '^input:(.+)')
+  end
+  return open
+end
+
 -- Set a task aside and fail its job. The task's input stays, so that it can be looked at and tried again.
 local function set_aside(job, task, code, message, now)
   redis.call('LPUSH', DEAD, task)
   local stage = parse(task)
   redis.call('HSET', JOB .. job, 'stage', stage, 'error_code', code, 'error_message', message)
   finish(job, 'failed', {stage = stage, code = code, message = message}, now)
+end
+
+-- Fail a job whose keys hold what none of us wrote: whoever waits for it must hear of its end. Nothing of its hash can be
+-- trusted but a time that is one.
+local function give_up(job, now)
+  local created_at = redis.pcall('HGET', JOB .. job, 'created_at')
+  redis.call('DEL', JOB .. job)
+  for key, kind in pairs({[TASKS .. job] = 'hash', [EVENTS .. job] = 'stream'}) do
+    if redis.call('TYPE', key).ok ~= kind then
+      redis.call('DEL', key)
+    end
+  end
+  local message = 'What was stored of this job could not be read.'
+  redis.call('HSET', JOB .. job, 'job_id', job, 'created_at', type(created_at) == 'string' and tonumber(created_at) or now,
+    'error_code', 'unreadable_job', 'error_message', message)
+  finish(job, 'failed', {code = 'unreadable_job', message = message}, now)
 end
 
 -- A task that has come into the worker's hands but that nobody has begun: BLMOVE puts it at the head.
@@ -108,7 +140,7 @@ end
 
 -- Start an attempt at a held task; if none is named, at one that has just come, or else the next one of the list.
 -- Replies as begin.lua does.
-local function begin(worker, token, max_crashes, stage, task)
+local function begin(worker, token, stage, task)
   local held = HELD .. worker
   if not task then
     task = not_begun(worker) or redis.call('LMOVE', QUEUE .. stage, held, 'RIGHT', 'LEFT')
@@ -148,13 +180,15 @@ local function begin(worker, token, max_crashes, stage, task)
     local now = now_ms()
     attempt = (attempt or 0) + 1
     crashes = (tonumber(crashes) or 0) + 1
-    if crashes > tonumber(max_crashes) then
+    if crashes > MAX_CRASHES then
       redis.call('LREM', held, 1, task)
       redis.call('HSET', tasks, 'crashes:' .. task, crashes)
       disown(job, task)
       set_aside(job, task, 'worker_died', 'Processing stopped unexpectedly each time this input was tried.', now)
       return {'dropped', 'worker_died'}
     end
+    -- One that was struck off while it was paused may die before its next beat: somebody must look into its hands.
+    redis.call('ZADD', WORKERS, 'NX', now + LEASE_MS, worker)
     redis.call('HSET', tasks, 'token:' .. task, token, 'worker:' .. task, worker,
       'attempts:' .. task, attempt, 'crashes:' .. task, crashes)
     local begun = 'begun_at:' .. stage

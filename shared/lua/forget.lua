@@ -3,15 +3,13 @@
 -- ARGV 1 job id
 -- Replies 1, or 0 if the job is live or gone.
 local job = ARGV[1]
-local status = redis.call('HGET', JOB .. job, 'status')
+local status = redis.pcall('HGET', JOB .. job, 'status') -- what somebody else has written there is over, too
 if status and not is_over(status) then
   return 0
 end
-for _, field in ipairs(redis.call('HKEYS', TASKS .. job)) do
-  local task = string.match(field, '^input:(.+)')
-  if task then
-    redis.call('LREM', DEAD, 0, task)
-  end
+local readable, tasks = pcall(open_tasks, job)
+for _, task in ipairs(readable and tasks or {}) do
+  redis.call('LREM', DEAD, 0, task)
 end
 redis.call('DEL', TASKS .. job, EVENTS .. job)
 redis.call('ZREM', ENDED, job)

@@ -1,14 +1,13 @@
 -- Give what dead workers held back to the front of its list. Defends against crashes and unplugged machines.
--- ARGV 1 lease, ms
 -- Replies the tasks that went back.
-local now, lease = tonumber(now_ms()), tonumber(ARGV[1])
+local now = tonumber(now_ms())
 local swept_at = tonumber(redis.call('GET', SWEPT_AT))
 redis.call('SET', SWEPT_AT, now)
-if not swept_at or now - swept_at > lease or swept_at > now then
+if not swept_at or now - swept_at > LEASE_MS or swept_at > now then
   -- Nobody has swept for longer than a lease, so Redis was away and nobody could beat, or its clock has jumped.
   -- Everyone gets one more lease; otherwise all work would be taken from workers that live.
   for _, worker in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do
-    redis.call('ZADD', WORKERS, now + lease, worker)
+    redis.call('ZADD', WORKERS, now + LEASE_MS, worker)
   end
   return {}
 end

@@ -1,5 +1,7 @@
 """What the queue does about things that should not happen."""
 
+import asyncio
+
 import pytest
 from redis import Redis
 
@@ -17,6 +19,25 @@ async def test_scripts_are_loaded_again_when_redis_forgets_them(driver, queue):
     driver.redis.script_flush()
     assert await queue.commit("stt-1", claim, Outcome()) == "committed"
     assert (await queue.job(job_id)).status == "completed"
+
+
+async def test_scripts_that_are_forgotten_again_and_again_go_unnoticed(driver, queue):
+    """Redis may forget them at any moment, also in the middle of their being sent."""
+    done = asyncio.Event()
+
+    async def flush() -> None:
+        while not done.is_set():
+            await asyncio.to_thread(driver.redis.script_flush)
+
+    flushing = asyncio.create_task(flush())
+    try:
+        for _ in range(200):
+            await driver.submit()
+            claim = await driver.claim("stt-1")
+            assert await queue.commit("stt-1", claim, Outcome()) == "committed"
+    finally:
+        done.set()
+        await flushing
 
 
 async def test_the_audit_puts_back_what_is_in_no_place(driver, queue):
@@ -97,3 +118,16 @@ async def test_a_rolled_back_commit_is_made_again(driver, queue, shared_redis):
     assert await queue.commit("stt-2", again, Outcome({"transcript": "second"})) == "committed"
     assert await queue.commit("stt-1", claim, Outcome({"transcript": "third"})) == "stale"
     assert (await queue.job(job_id)).transcript == "second"
+
+
+async def test_a_worker_that_was_struck_off_is_looked_after_again_as_soon_as_it_claims(driver, queue):
+    """It was paused for longer than its lease, comes back, claims, and dies before its next beat."""
+    await driver.enlist("stt-1")
+    await queue.reclaim()
+    driver.let_die("stt-1")
+    await queue.reclaim()
+    job_id = await driver.submit()
+    assert await queue.claim("stt-1", "stt", "t") is not None
+    assert await queue.reclaim() == [], "it has a lease from its claim on"
+    driver.let_die("stt-1")
+    assert await queue.reclaim() == [f"stt:{job_id}"]

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from fakes.handlers import FakeHandler
-from shared.errors import EngineCrashed, ModelUnavailable, NoSpeech
+from shared.errors import EngineCrashed, ModelUnavailable, NoSpeech, StorageFull
 from shared.job import Job
 from shared.keys import KEYS
 from shared.queue import Queue
@@ -101,6 +101,19 @@ async def test_no_retry_comes_sooner_than_the_upstream_asked(driver, queue):
     [(_, due_ms)] = driver.redis.zrange(KEYS["DELAYED"], 0, -1, withscores=True)
     seconds, _ = driver.redis.time()
     assert 100 < due_ms / 1000 - seconds <= 121
+
+
+async def test_a_full_disk_is_waited_out_for_longer_than_other_errors(driver, queue, monkeypatch):
+    """No job is to blame for it, and all are met by it: a job may meet it four times as often before it fails."""
+    monkeypatch.setattr("shared.worker.BACKOFF_S", 0.001)
+
+    async def find_no_room(_claim: Claim) -> Outcome:
+        raise StorageFull
+
+    job_id = await driver.submit()
+    async with running(queue, FakeHandler(find_no_room), max_attempts=2):
+        job = await ended(queue, job_id)
+    assert (job.status, job.error.code, job.attempts) == ("failed", "storage_full", {"stt": 8})
 
 
 async def test_an_error_of_the_input_fails_the_job_at_once(driver, queue):

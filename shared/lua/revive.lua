@@ -1,0 +1,39 @@
+-- Try a failed job again from where it failed: its open tasks go back on their lists, with all attempts before them, and
+-- what earlier tasks made stays.
+-- ARGV 1 job id
+-- Replies 'revived', 'gone', 'not_failed', or 'nothing_left' if what it would need has been purged.
+local job = ARGV[1]
+local status = redis.call('HGET', JOB .. job, 'status')
+if not status then
+  return 'gone'
+elseif status ~= 'failed' then
+  return 'not_failed'
+end
+local tasks, open = TASKS .. job, open_tasks(job)
+if #open == 0 then
+  return 'nothing_left'
+end
+local held = {}
+for _, worker in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do
+  for _, task in ipairs(redis.call('LRANGE', HELD .. worker, 0, -1)) do
+    held[task] = true
+  end
+end
+for _, task in ipairs(open) do
+  if not held[task] then -- else somebody is at it still, and may commit
+    local queue = QUEUE .. parse(task)
+    redis.call('LREM', DEAD, 0, task)
+    redis.call('ZREM', DELAYED, task)
+    redis.call('LREM', queue, 0, task)
+    redis.call('HDEL', tasks, 'attempts:' .. task, 'crashes:' .. task)
+    disown(job, task)
+    redis.call('LPUSH', queue, task)
+  end
+end
+local now = now_ms()
+redis.call('HDEL', JOB .. job, 'error_code', 'error_message', 'ended_at')
+redis.call('HSET', JOB .. job, 'status', 'pending', 'updated_at', now)
+redis.call('ZREM', ENDED, job)
+redis.call('ZADD', LIVE, now, job)
+publish(job, 'revived', {})
+return 'revived'

@@ -1,0 +1,170 @@
+"""Somebody has written into the queue's keys: no worker dies of it, and whoever waits for the job hears of its end."""
+
+import asyncio
+
+import pytest
+
+from fakes.handlers import FakeHandler
+from shared.errors import QueueUnreadable
+from shared.keys import KEYS
+from shared.operations import Operations
+from shared.task import Outcome
+from shared.worker import Worker
+
+pytestmark = pytest.mark.redis
+
+JUNK = b"\xff\xfe{junk}\x00"
+
+#: What an operator may have done to a job: by hand, with a script, or by restoring half a backup.
+MISTAKES = {
+    "the job is a string": lambda redis, job: (redis.delete(KEYS["JOB"] + job), redis.set(KEYS["JOB"] + job, JUNK)),
+    "the tasks are a list": lambda redis, job: (redis.delete(KEYS["TASKS"] + job), redis.rpush(KEYS["TASKS"] + job, 1)),
+    "the events are a string": lambda redis, job: redis.set(KEYS["EVENTS"] + job, JUNK),
+    "the attempts are no number": lambda redis, job: redis.hset(KEYS["JOB"] + job, "attempts:stt", JUNK),
+    "the crashes are no number": lambda redis, job: redis.hset(KEYS["TASKS"] + job, f"crashes:stt:{job}", JUNK),
+    "the route is missing": lambda redis, job: redis.hdel(KEYS["JOB"] + job, "route"),
+    "the status is none of ours": lambda redis, job: redis.hset(KEYS["JOB"] + job, "status", JUNK),
+    "every field is junk": lambda redis, job: redis.hset(
+        KEYS["JOB"] + job, mapping=dict.fromkeys(redis.hkeys(KEYS["JOB"] + job), JUNK)
+    ),
+    "the job is gone": lambda redis, job: redis.delete(KEYS["JOB"] + job),
+}
+
+
+@pytest.fixture
+async def worker(queue):
+    """At work, and alive at the end."""
+    worker = Worker(queue, FakeHandler(), max_attempts=2, grace_s=5.0)
+    running = asyncio.create_task(worker.run())
+    yield worker
+    assert not running.done()
+    worker.stop()
+    await asyncio.wait_for(running, 20)
+
+
+async def until_idle(driver):
+    async with asyncio.timeout(20):
+        while any(not name.startswith(KEYS["DEAD"]) for name in driver.places()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("moment", ["waiting", "in work"])
+async def test_a_damaged_job_stops_nobody(driver, queue, redis, mistake, moment):
+    """The worker lives on and does the next job, and the damaged one is left in nobody's hands."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def handle(_claim):
+        begun.set()
+        await go_on.wait()
+        return Outcome({"transcript": "done"})
+
+    damaged = await driver.submit()
+    if moment == "waiting":
+        MISTAKES[mistake](redis, damaged)
+        go_on.set()
+    worker = Worker(queue, FakeHandler(handle), max_attempts=2, grace_s=5.0)
+    running = asyncio.create_task(worker.run())
+    try:
+        if moment == "in work":
+            await asyncio.wait_for(begun.wait(), 10)
+            MISTAKES[mistake](redis, damaged)
+            go_on.set()
+        fine = await driver.submit()
+        await until_idle(driver)
+        async with asyncio.timeout(20):
+            while (await queue.job(fine)).status != "completed":  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert not running.done()
+        await queue.audit(older_than_s=0)
+        assert redis.zcard(KEYS["LIVE"]) == 0
+    finally:
+        worker.stop()
+        await asyncio.wait_for(running, 20)
+    assert redis.keys(KEYS["HELD"] + "*") == []
+
+
+@pytest.mark.parametrize("mistake", ["the job is a string", "the attempts are no number"])
+async def test_whoever_waits_for_a_damaged_job_hears_of_its_end(driver, queue, redis, mistake, worker):
+    """It has failed, for a reason with a name, and lies on the dead list."""
+    job_id = await driver.submit()
+    MISTAKES[mistake](redis, job_id)
+    await until_idle(driver)
+    async with asyncio.timeout(10):
+        while not redis.llen(KEYS["DEAD"]):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    job = await queue.job(job_id)
+    assert (job.status, job.error.code) == ("failed", "unreadable_job")
+    assert [letter.job_id for letter in await Operations(queue).dead()] == [job_id]
+
+
+async def test_a_worker_outlives_a_list_that_is_none(driver, queue, redis, worker):
+    """It waits until somebody has put that right, and then goes on."""
+    redis.delete(KEYS["QUEUE"] + "stt")
+    redis.set(KEYS["QUEUE"] + "stt", JUNK)
+    redis.set(KEYS["DELAYED"], JUNK)
+    await asyncio.sleep(1.5)
+    redis.delete(KEYS["QUEUE"] + "stt", KEYS["DELAYED"])
+    job_id = await driver.submit()
+    await until_idle(driver)
+    async with asyncio.timeout(10):
+        while (await queue.job(job_id)).status != "completed":  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def test_a_job_that_cannot_be_read_is_an_error_of_ours(driver, queue, redis):
+    """Not a library's: whoever asks can tell it from a Redis that is away."""
+    job_id = await driver.submit()
+    redis.delete(KEYS["JOB"] + job_id)
+    redis.set(KEYS["JOB"] + job_id, JUNK)
+    with pytest.raises(QueueUnreadable):
+        await queue.job(job_id)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("created_at", "yesterday"),
+        ("created_at", "9" * 30),
+        ("status", "asleep"),
+        ("attempts:stt", "many"),
+        ("duration_s", "x"),
+    ],
+)
+async def test_a_field_that_makes_no_sense_is_an_error_of_ours(driver, queue, redis, field, value):
+    """Whatever it holds, it is told by the same word."""
+    job_id = await driver.submit()
+    redis.hset(KEYS["JOB"] + job_id, field, value)
+    with pytest.raises(QueueUnreadable):
+        await queue.job(job_id)
+
+
+@pytest.mark.parametrize("mistake", ["the job is a string", "the tasks are a list", "every field is junk"])
+async def test_a_damaged_job_is_forgotten_like_any(driver, queue, redis, mistake):
+    """It would otherwise keep all that ended after it from being forgotten."""
+    job_id = await driver.submit()
+    claim = await driver.claim("stt-1")
+    await queue.bury("stt-1", claim, "no_speech", "Nobody speaks.")
+    MISTAKES[mistake](redis, job_id)
+    assert await queue.forget(job_id)
+    assert [key for key in redis.keys("*") if job_id in key] == []
+    assert redis.zcard(KEYS["ENDED"]) == 0
+
+
+async def test_only_who_holds_a_task_can_set_it_aside(driver, queue):
+    """A repeated or late call changes nothing."""
+    await driver.submit()
+    claim = await driver.claim("stt-1")
+    assert not await queue.quarantine("stt-2", claim.task)
+    assert await queue.quarantine("stt-1", claim.task)
+    assert not await queue.quarantine("stt-1", claim.task)
+    assert driver.everywhere() == [claim.task]
+
+
+async def test_one_damaged_job_does_not_keep_the_audit_from_the_others(driver, queue, redis):
+    """It fails, and what others have lost is put back."""
+    damaged, lost = await driver.submit(), await driver.submit()
+    redis.delete(KEYS["TASKS"] + damaged, KEYS["QUEUE"] + "stt")
+    redis.set(KEYS["TASKS"] + damaged, JUNK)
+    assert await queue.audit(older_than_s=0) == [f"stt:{lost}"]
+    assert (await queue.job(damaged)).error.code == "unreadable_job"
