@@ -24,20 +24,22 @@ def free_port() -> int:
 class RedisServer:
     """With its append-only file on, as in the product."""
 
-    def __init__(self, binary: str, directory: Path) -> None:
-        self._binary, self._directory, self._port = binary, directory, free_port()
+    def __init__(self, binary: str, directory: Path, *, appendfsync: str = "everysec") -> None:
+        self._binary, self._directory, self._appendfsync = binary, directory, appendfsync
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self._port}/0"
+        return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         options = {
             "bind": "127.0.0.1",
-            "port": str(self._port),
+            "port": str(self.port),
             "dir": str(self._directory),
             "appendonly": "yes",
+            "appendfsync": self._appendfsync,
             "save": "",
             "loglevel": "warning",
         }
@@ -46,7 +48,7 @@ class RedisServer:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self._port)) == 0:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     probe.sendall(b"PING\r\n")
                     if probe.recv(64).startswith(b"+PONG"):
                         return

@@ -35,17 +35,23 @@ class Services:
             "PYTHONPATH": str(TESTS / "plugin"),
             **settings,
         }
+        self.own_settings: dict[str, dict[str, str]] = {}
+        """By process, what it alone is told."""
         self.client = httpx.Client(base_url=self.url, timeout=90)
 
     def start(self, *names: str) -> None:
         """Start processes: `api`, or a stage, with a number behind it where there are several (`stt-2`)."""
         for name in names or ("api", "stt", "llm", "tts"):
-            module = "api" if name == "api" else f"{name.partition('-')[0]}_worker"
-            log = (self.data_dir.parent / f"{name}.log").open("ab")
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", module], env=self._environment, stderr=log, stdout=log, cwd=self.data_dir
-            )
-            log.close()
+            kind = name.partition("-")[0]
+            module = kind if kind == "api" else f"{kind}_worker"
+            environment = self._environment | self.own_settings.get(name, {})
+            with self.log(name).open("ab") as log:
+                self.processes[name] = subprocess.Popen(
+                    [sys.executable, "-m", module], env=environment, stderr=log, stdout=log, cwd=self.data_dir
+                )
+
+    def log(self, name: str) -> Path:
+        return self.data_dir.parent / f"{name}.log"
 
     def wait_until_ready(self, **workers: int) -> None:
         """Until each stage has at least one warm worker, or as many as named."""

@@ -1,5 +1,7 @@
 """How an engine reaches its model's server."""
 
+from urllib.parse import urlsplit
+
 import httpx2
 from pydantic import SecretStr
 
@@ -42,4 +44,15 @@ def read_url(url: str, variable: str) -> str:
     url = url.strip()
     if url and not url.lower().startswith(("http://", "https://")):
         raise StartupError(f"{variable} must begin with http:// or https://.")
+    if url and not _has_host(url):
+        raise StartupError(f"{variable} is no address. Set it to one such as http://localhost:11434/v1.")
     return url
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Each of the two refuses something that the other takes, and the model's libraries use both.
+        return bool(parts.hostname and parts.port != 0 and httpx2.URL(url).host)
+    except (ValueError, httpx2.InvalidURL):
+        return False

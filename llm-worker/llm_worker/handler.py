@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from llm_worker.choice import load_engine
 from llm_worker.deadline import with_deadlines
 from llm_worker.engine import LlmEngine, Prompt
-from llm_worker.segments import split
+from llm_worker.segments import mended, split
 from llm_worker.settings import LlmSettings
 from shared.errors import AnswerBlocked, ModelUnavailable
 from shared.job import stage_after, task_name
@@ -50,8 +50,8 @@ class LlmHandler:
             self._engine.answer(prompt), settings.llm_first_token_timeout_s, settings.llm_idle_timeout_s
         )
         try:
-            async with asyncio.timeout(settings.task_timeout_s), aclosing(pieces):
-                return "".join([piece async for piece in pieces]).strip()
+            async with asyncio.timeout(settings.llm_timeout_s), aclosing(pieces):
+                return mended("".join([piece async for piece in pieces])).strip()
         except TimeoutError:
             raise ModelUnavailable("The language model's answer did not end in time.") from None
 

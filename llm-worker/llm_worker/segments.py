@@ -19,13 +19,21 @@ _BLANK = re.compile(r"\s+")
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
 
+def mended(text: str) -> str:
+    """`text` with the halves of characters put together, and U+FFFD for those whose other half is missing.
+
+    JSON may write an emoji as two escapes, and a server that streams may send them apart. A half cannot be stored.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def split(text: str, language: str) -> list[str]:
     """The sentences of `text`, in order and without losing a word; blanks between them become single ones.
 
     Args:
         language: ISO 639-1; an unknown one is cut by general rules.
     """
-    pieces = [clause for sentence in _sentences(text, language) for clause in _clauses(sentence)]
+    pieces = [clause for sentence in _sentences(mended(text), language) for clause in _clauses(sentence)]
     return [piece.strip() for piece in _merge_short(pieces)]
 
 
@@ -40,16 +48,15 @@ def _sentences(text: str, language: str) -> Iterator[str]:
 
 
 def _clauses(sentence: str) -> Iterator[str]:
-    while _width(sentence) > _LONG:
-        end = _breath(sentence)
+    while (fits := _fitting(sentence)) < len(sentence):
+        end = _breath(sentence, fits)
         yield sentence[:end]
         sentence = sentence[end:]
     yield sentence
 
 
-def _breath(sentence: str) -> int:
+def _breath(sentence: str, fits: int) -> int:
     """Where to cut: at the last clause that fits, else the last blank, else, as in a text without blanks, anywhere."""
-    fits = _fitting(sentence)
     for boundary in (_CLAUSE_END, _BLANK):
         ends = [match.end() for match in boundary.finditer(sentence, 0, fits)]
         # Not right at the start: a cut there would only leave the same problem behind.

@@ -33,6 +33,9 @@ class LlmSettings(WorkerSettings):
     llm_idle_timeout_s: float = Field(default=20, gt=0)
     """How long the answer may pause once it has begun."""
 
+    llm_timeout_s: float = Field(default=300, gt=0)
+    """How long a whole answer may take."""
+
     llm_concurrency: int = Field(default=8, ge=1)
     """How many answers one worker waits for at once."""
 

@@ -14,11 +14,23 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from shared.errors import AudioTooLong, EmptyAudio, UndecodableAudio
+from stt_worker.ceiling import memory_ceiling
 from stt_worker.engine import SAMPLE_RATE_HZ, Samples
 
 #: The containers that FFmpeg may recognize. It knows hundreds, among them play lists that name other files and URLs:
 #: a stranger's upload could make this process read them.
 CONTAINERS = "wav,mp3,mov,mp4,m4a,ogg,matroska,webm,flac,aac"
+
+#: The decoders that it may use: what the accepted kinds of file really hold, and, from pcm_alaw on, what telephone
+#: systems write. The hundreds of others are seldom tested and have no business here. Pictures and films are not decoded
+#: either, not even to learn their size: a cover of 250 kB took 250 MB, and could have taken any number.
+# fmt: off
+CODECS = frozenset({
+    "opus", "vorbis", "flac", "alac", "aac", "mp3", "mp3float", "mp2", "mp2float", "pcm_u8", "pcm_s16le", "pcm_s16be",
+    "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le", "pcm_f64le",
+    "pcm_alaw", "pcm_mulaw", "adpcm_ima_wav", "adpcm_ms", "gsm_ms",
+})
+# fmt: on
 
 #: Their header need not say how long they are; then FFmpeg guesses from the bit rate of the beginning. A recording of
 #: 90 s that began quietly was taken for 630 s. They are measured by decoding.
@@ -27,6 +39,13 @@ GUESSED_LENGTH = frozenset({"mp3", "aac"})
 #: Wider than any microphone, narrower than what a forged header asks memory for.
 CHANNELS = range(1, 9)
 RATES_HZ = range(4_000, 192_001)
+
+#: The most samples a packet may hold, of each channel. Lossless codecs pack hours of silence into one.
+_MAX_FRAME = 1 << 20
+
+#: What FFmpeg may take beside the decoded samples. It needs a tenth of that, but believes tables in a header: an m4a of
+#: 20 kB that claimed to hold 67 million packets made it take 2.4 GB.
+_DECODER_BYTES = 256 << 20
 
 Int16 = NDArray[np.int16]
 
@@ -70,12 +89,15 @@ def _plain_wav(path: Path, max_samples: int) -> Int16 | None:
 
 
 def _any_container(path: Path, max_audio_s: float, max_samples: int) -> Int16:
-    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+    options = {"format_whitelist": CONTAINERS, "codec_whitelist": ",".join(CODECS), "protocol_whitelist": "file"}
     pieces: list[Int16] = []
     size = 0
     try:
         # Tags in an old encoding are no reason to refuse: hence metadata_errors.
-        with av.open(f"file:{path}", container_options=options, metadata_errors="ignore") as container:
+        with (
+            memory_ceiling(_DECODER_BYTES + 4 * max_samples),
+            av.open(f"file:{path}", container_options=options, metadata_errors="ignore") as container,
+        ):
             stream = _audio_stream(container)
             if _stated_length_s(container, stream) > max_audio_s:
                 raise _too_long(max_audio_s)
@@ -84,7 +106,7 @@ def _any_container(path: Path, max_audio_s: float, max_samples: int) -> Int16:
                 size += piece.size
                 if size > max_samples:
                     break
-    except av.error.FFmpegError as error:
+    except (av.error.FFmpegError, MemoryError) as error:
         raise UndecodableAudio from error
     return np.concatenate(pieces) if pieces else np.empty(0, np.int16)
 
@@ -93,10 +115,11 @@ def _audio_stream(container: InputContainer) -> AudioStream:
     if not container.streams.audio:
         raise UndecodableAudio("The file holds no audio.")
     stream = container.streams.audio[0]
-    if not stream.codec_context:  # a codec that FFmpeg has no decoder for
+    if not stream.codec_context or stream.codec_context.codec.name not in CODECS:
         raise UndecodableAudio
     if stream.channels not in CHANNELS or stream.rate not in RATES_HZ:
-        raise UndecodableAudio("The audio has an unusual number of channels or sample rate.")
+        raise _unusual()
+    stream.codec_context.options = {"max_samples": str(_MAX_FRAME)}
     return stream
 
 
@@ -126,9 +149,13 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFra
             broken = error
             continue
         for frame in frames:
-            if isinstance(frame, AudioFrame):
-                found = True
-                yield frame
+            if not isinstance(frame, AudioFrame):
+                continue
+            # A frame may differ from the header: one that said 1 Hz was 65,535 samples long, and 2 GB at 16 kHz.
+            if frame.layout.nb_channels not in CHANNELS or frame.sample_rate not in RATES_HZ:
+                raise _unusual()
+            found = True
+            yield frame
     if broken and not found:
         raise broken
 
@@ -149,6 +176,10 @@ def _resampled(frames: Iterator[AudioFrame]) -> Iterator[Int16]:
 
 def _samples(resampler: AudioResampler, frame: AudioFrame | None) -> list[Int16]:
     return [part.to_ndarray().reshape(-1).astype(np.int16, copy=False) for part in resampler.resample(frame)]
+
+
+def _unusual() -> UndecodableAudio:
+    return UndecodableAudio("The audio has an unusual number of channels or sample rate.")
 
 
 def _too_long(max_audio_s: float) -> AudioTooLong:

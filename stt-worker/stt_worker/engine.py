@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.errors import EngineError, NoSpeech
+
 #: Mono samples at 16 kHz, shape [n], within -1 … 1.
 Samples = NDArray[np.float32]
 
@@ -21,6 +23,18 @@ class Transcript:
 
     language: str
     """ISO 639-1 code of the language heard."""
+
+    def __post_init__(self) -> None:
+        """What is no transcript must not be answered.
+
+        Raises:
+            NoSpeech: there is no word in it.
+            EngineError: it is no text.
+        """
+        if not isinstance(self.text, str) or not isinstance(self.language, str):
+            raise EngineError
+        if not self.text.strip():
+            raise NoSpeech
 
 
 class SttEngine(Protocol):

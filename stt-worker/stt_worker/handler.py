@@ -20,14 +20,17 @@ class SttHandler:
         self, process: EngineProcess[Recognizer], info: WorkerInfo, storage: Storage, settings: SttSettings
     ) -> None:
         self.info = info
-        self._process, self._storage, self._timeout_s = process, storage, settings.task_timeout_s
+        self._process, self._storage, self._settings = process, storage, settings
 
     async def handle(self, claim: Claim) -> Outcome:
         path = self._storage.input_path(claim.job_id)
         if not path.is_file():
             raise InputMissing
         language = claim.fields.get("language_hint")
-        recognition = await self._process.run(Recognizer.recognize, self._timeout_s, path, language)
+        timeout_s = self._settings.stt_timeout_s
+        duration_s = await self._process.run(Recognizer.open, timeout_s, path)
+        timeout_s += duration_s * self._settings.stt_timeout_ratio
+        recognition = await self._process.run(Recognizer.recognize, timeout_s, path, language)
         fields = {
             "transcript": recognition.transcript.text,
             "language": recognition.transcript.language,

@@ -20,7 +20,7 @@ def model_directory(model: str, models_dir: Path) -> Path:
     Raises:
         StartupError: it is not there and cannot be fetched; the message names the settings.
     """
-    local = Path(model).expanduser()
+    local = _local(model)
     if _is_complete(local):
         return local
     if local.is_absolute() or model.startswith(("~", ".")) or model.count("/") > 1:
@@ -37,12 +37,25 @@ def model_directory(model: str, models_dir: Path) -> Path:
 
 def model_name(model: str) -> str:
     """`model` as it may be shown to anybody: of a path only the last part."""
-    local = Path(model).expanduser()
-    return local.resolve().name if local.is_dir() else model
+    local = _local(model)
+    try:
+        return local.resolve().name if local.is_dir() else model
+    except OSError:  # longer than a path can be
+        return model
+
+
+def _local(model: str) -> Path:
+    try:
+        return Path(model).expanduser()
+    except RuntimeError:  # `~somebody` who has no home here
+        return Path(model)
 
 
 def _is_complete(directory: Path) -> bool:
-    return all((directory / name).is_file() for name in NEEDED)
+    try:
+        return all((directory / name).is_file() for name in NEEDED)
+    except OSError:  # longer than a path can be
+        return False
 
 
 def _fetched(model: str, models_dir: Path) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 from shared.engines import find_engine
 from shared.errors import EngineError
 from stt_worker.audio import decode
-from stt_worker.engine import SAMPLE_RATE_HZ, SttEngine, Transcript
+from stt_worker.engine import SAMPLE_RATE_HZ, Samples, SttEngine, Transcript
 from stt_worker.settings import SttSettings
 
 
@@ -29,16 +29,31 @@ class Recognizer:
         self._engine = engine
         self._language = settings.stt_language
         self._max_audio_s = settings.stt_max_audio_s
+        self._opened: dict[Path, Samples] = {}
+
+    def open(self, path: Path) -> float:
+        """Decode the file at `path` for the `recognize` that follows; its length in seconds.
+
+        Raises:
+            InputError: the recording cannot be served; see `decode`.
+            OSError: the file cannot be read, for instance because its job has been erased.
+        """
+        samples = decode(path, self._max_audio_s)
+        self._opened = {path: samples}
+        return samples.size / SAMPLE_RATE_HZ
 
     def recognize(self, path: Path, language: str | None) -> Recognition:
-        """Decode and recognize the file at `path`. `language` is the caller's hint, as in `en` or `en-US`.
+        """What is said in the file at `path`, which is opened if it is not. `language` is the caller's hint, as in `en`
+        or `en-US`.
 
         Raises:
             InputError: the recording cannot be served; see `decode` and the engine.
             EngineError: the engine failed on it.
             OSError: the file cannot be read, for instance because its job has been erased.
         """
-        samples = decode(path, self._max_audio_s)
+        if path not in self._opened:  # the process that opened it may have died since
+            self.open(path)
+        samples = self._opened.pop(path)
         hint = (language or self._language).lower().split("-")[0] or None
         try:
             transcript = self._engine.transcribe(samples, hint)

@@ -28,5 +28,11 @@ class SttSettings(WorkerSettings):
     stt_language: str = ""
     """ISO 639-1 code of the language that is always spoken; empty detects it for each recording."""
 
+    stt_timeout_s: float = Field(default=60, gt=0)
+    """How long recognizing may take before its engine is ended and started anew, beside STT_TIMEOUT_RATIO."""
+
+    stt_timeout_ratio: float = Field(default=10, ge=0)
+    """So many seconds more for each second of the recording."""
+
     stt_max_audio_s: float = Field(default=600, gt=0)
     """The longest recording that is accepted, in seconds."""

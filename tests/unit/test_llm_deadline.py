@@ -99,3 +99,14 @@ async def test_a_cancelled_listener_ends_the_stream() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert script.ended
+
+
+async def test_a_piece_that_is_no_text_does_not_pass_for_the_end() -> None:
+    """Half an answer is never taken for the whole."""
+
+    async def pieces() -> AsyncGenerator[str, None]:
+        yield "Half an "
+        yield None  # type: ignore[misc]
+        yield "answer."
+
+    assert [piece async for piece in with_deadlines(pieces(), 5, 5)] == ["Half an ", None, "answer."]

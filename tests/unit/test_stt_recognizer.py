@@ -101,3 +101,17 @@ def test_the_loader_can_be_sent_to_a_child_process() -> None:
     load, received = pickle.loads(pickle.dumps((load_recognizer, settings(stt_engine="nobody"))))
     with pytest.raises(StartupError, match="STT_ENGINE"):
         load(received)
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_a_transcript_without_a_word_is_none(text: str) -> None:
+    """An engine that heard nothing cannot have it answered."""
+    with pytest.raises(NoSpeech):
+        Transcript(text, "en")
+
+
+@pytest.mark.parametrize(("text", "language"), [(None, "en"), (123, "en"), (b"words", "en"), ("words", None)])
+def test_a_transcript_is_text(text: object, language: object) -> None:
+    """Whatever else an engine returns is its failure."""
+    with pytest.raises(EngineError):
+        Transcript(text, language)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shared.errors import EngineError
 from tts_worker.engine import Speech
 from tts_worker.wav import encode, join
 
@@ -131,3 +132,26 @@ def test_join_of_nothing_is_refused() -> None:
     """There is no answer without a segment."""
     with pytest.raises(ValueError, match="no segment"):
         join([], io.BytesIO(), pause_s=0.15)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        pytest.param(np.full(10, np.nan, np.float32), id="not a number"),
+        pytest.param(np.zeros(10), id="floating point"),
+        pytest.param(np.zeros((2, 10), np.int16), id="two channels"),
+        pytest.param([0, 1, 2], id="a list"),
+        pytest.param(None, id="nothing"),
+    ],
+)
+def test_what_is_no_sound_is_not_spoken(samples: object) -> None:
+    """Noise in place of an answer would be worse than a failed job."""
+    with pytest.raises(EngineError):
+        Speech(samples, 16_000)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rate_hz", [0, -1, None, 16_000.5])
+def test_what_has_no_rate_is_not_spoken(rate_hz: object) -> None:
+    """A WAV file without one cannot be played."""
+    with pytest.raises(EngineError):
+        Speech(np.zeros(10, np.int16), rate_hz)  # type: ignore[arg-type]

@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.errors import EngineError
+
 
 @dataclass(frozen=True)
 class Speech:
@@ -15,6 +17,17 @@ class Speech:
     """Mono PCM, shape [n]."""
 
     sample_rate_hz: int
+
+    def __post_init__(self) -> None:
+        """What is no sound must not be written as if it were.
+
+        Raises:
+            EngineError: these are no samples, or no rate.
+        """
+        samples, rate_hz = self.samples, self.sample_rate_hz
+        is_pcm = isinstance(samples, np.ndarray) and samples.dtype == np.int16 and samples.ndim == 1
+        if not (is_pcm and isinstance(rate_hz, int) and rate_hz > 0):
+            raise EngineError
 
 
 class TtsEngine(Protocol):

@@ -17,6 +17,10 @@ from tts_worker.synthesizer import load_synthesizer
 #: Silence between two sentences, about what a reader leaves.
 PAUSE_S = 0.15
 
+#: What a text may take beside TTS_TIMEOUT_S: people speak 15 characters a second, and a voice that is slower than half
+#: of that is of no use.
+SECONDS_A_CHARACTER = 2 / 15
+
 
 class TtsHandler:
     """Turns segments of text into one spoken answer."""
@@ -25,14 +29,15 @@ class TtsHandler:
         self, process: EngineProcess[TtsEngine], info: WorkerInfo, storage: Storage, settings: TtsSettings
     ) -> None:
         self.info = info
-        self._process, self._storage, self._timeout_s = process, storage, settings.task_timeout_s
+        self._process, self._storage, self._timeout_s = process, storage, settings.tts_timeout_s
 
     async def handle(self, claim: Claim) -> Outcome:
         return await (self._join(claim) if claim.part == "join" else self._speak(claim))
 
     async def _speak(self, claim: Claim) -> Outcome:
         language, voice = claim.fields.get("language"), claim.fields.get("voice")
-        speech = await self._process.run(TtsEngine.synthesize, self._timeout_s, claim.input, language, voice)
+        timeout_s = self._timeout_s + len(claim.input) * SECONDS_A_CHARACTER
+        speech = await self._process.run(TtsEngine.synthesize, timeout_s, claim.input, language, voice)
         index = int(claim.part or 0)
         name = await asyncio.to_thread(
             self._storage.write_segment, claim.job_id, index, claim.token, wav.encode(speech)

@@ -18,5 +18,8 @@ class TtsSettings(WorkerSettings):
     tts_speed: float = Field(default=1.0, ge=0.5, le=2.0)
     """How fast the voice speaks; 1 is its own pace."""
 
+    tts_timeout_s: float = Field(default=60, gt=0)
+    """How long speaking a sentence may take before its engine is ended and started anew; long texts get more."""
+
     tts_threads: int = Field(default=0, ge=0)
     """Threads of one worker; 0 takes half of what the container's CPU limit allows."""

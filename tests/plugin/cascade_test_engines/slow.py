@@ -13,7 +13,7 @@ from stt_worker.engine import Samples, Transcript
 from tts_worker.engine import Speech
 
 
-def _delay_s(stage: str) -> float:
+def delay_s(stage: str) -> float:
     """What a test has written into <DATA_DIR>/delay-<stage>; read for each task, so that it can be changed."""
     file = Path(os.environ["DATA_DIR"]) / f"delay-{stage}"
     return float(file.read_text()) if file.exists() else 0.0
@@ -23,7 +23,7 @@ class SlowStt:
     name, model = "slow", "test"
 
     def transcribe(self, samples: Samples, language: str | None) -> Transcript:
-        time.sleep(_delay_s("stt"))
+        time.sleep(delay_s("stt"))
         return Transcript(f"I heard {samples.size} samples.", language or "en")
 
 
@@ -31,7 +31,10 @@ class SlowLlm:
     name, model = "slow", "test"
 
     async def answer(self, prompt: Prompt) -> AsyncIterator[str]:
-        await asyncio.sleep(_delay_s("llm"))
+        await asyncio.sleep(delay_s("llm"))
+        if prompt.system == "twelve sentences":
+            yield " ".join(f"This is sentence {number} of the answer." for number in range(12))
+            return
         yield f"You said: {prompt.text} "
         yield "This is the second sentence of the answer. And this is the third one."
 
@@ -43,7 +46,7 @@ class SlowTts:
     name, model = "slow", "test"
 
     def synthesize(self, text: str, language: str | None, voice: str | None) -> Speech:
-        time.sleep(_delay_s("tts"))
+        time.sleep(delay_s("tts"))
         return Speech(np.full(len(text) * 100, 1000, np.int16), 16_000)
 
 

@@ -19,7 +19,7 @@ from shared.errors import StartupError
 log = structlog.get_logger()
 
 #: No dot and no separator, so that a name can never leave MODELS_DIR.
-_NAME = re.compile(r"\w[\w-]{0,99}")
+_NAME = re.compile(r"\w[\w-]{0,99}", re.ASCII)
 
 _FETCH_PREFIX = ".fetch-"
 

@@ -12,6 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 from piper import PiperVoice, SynthesisConfig
 from piper.config import PiperConfig
 
+from shared.errors import CascadeError
 from tts_worker.engine import Speech
 from tts_worker.text import MAX_SPEECH_S, too_long
 
@@ -26,6 +27,11 @@ _REFERENCE_PEAK = 0.6
 _MAX_GAIN = 4.0
 _REFERENCE_TEXT = "The quick brown fox jumps over the lazy dog."
 
+_RATES_HZ = range(8_000, 48_001)
+
+#: Of a voice's speed and noise, which are about 1. At a length_scale of 1,000, a sentence took 2.5 GB.
+_MAX_SCALE = 10.0
+
 #: All that a damaged, foreign or half-supported voice was seen to raise while it is opened and first used.
 _BROKEN = (
     onnx_errors.Fail,
@@ -34,9 +40,11 @@ _BROKEN = (
     onnx_errors.InvalidProtobuf,
     onnx_errors.NotImplemented,
     onnx_errors.RuntimeException,
+    ArithmeticError,
     AttributeError,
+    CascadeError,  # our own checks: a rate of 0, a sentence that lasts an hour
     ImportError,  # some languages need a package that piper-tts does not bring
-    KeyError,
+    LookupError,
     OSError,
     RuntimeError,  # its eSpeak language is unknown
     TypeError,
@@ -79,16 +87,26 @@ def open_voice(model: Path, threads: int, download_dir: Path) -> Voice:
     """
     try:
         config = PiperConfig.from_dict(json.loads(Path(f"{model}.json").read_text(encoding="utf-8")))
+        _check(config)
         # PiperVoice.load would take every core of the machine, whatever the container may use.
         session = InferenceSession(str(model), _session_options(threads), ["CPUExecutionProvider"])
         piper = PiperVoice(session=session, config=config, download_dir=download_dir)
         # Without noise the model is deterministic, so that every worker measures the same loudness.
         still = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)
         peak = max(float(np.abs(sound).max()) for sound in _sounds(piper, _REFERENCE_TEXT, still))
+        gain = min(max(_REFERENCE_PEAK / max(peak, 1e-6), 1.0), _MAX_GAIN)
+        voice = Voice(model.name.removesuffix(".onnx"), gain, piper)
+        # As it will be in a job, with the configuration's rate, speed and noise: what is wrong in them shows here.
+        voice.speak(_REFERENCE_TEXT, 1.0)
     except _BROKEN as error:
         raise BrokenVoice(model.name) from error
-    gain = min(max(_REFERENCE_PEAK / max(peak, 1e-6), 1.0), _MAX_GAIN)
-    return Voice(model.name.removesuffix(".onnx"), gain, piper)
+    return voice
+
+
+def _check(config: PiperConfig) -> None:
+    scales = (config.length_scale, config.noise_scale, config.noise_w_scale)
+    if config.sample_rate not in _RATES_HZ or not all(0 <= scale <= _MAX_SCALE for scale in scales):
+        raise ValueError("The configuration's numbers are no voice's.")
 
 
 def _session_options(threads: int) -> SessionOptions:
