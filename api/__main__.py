@@ -1,16 +1,26 @@
 """Serve the API: `python -m api`."""
 
+from typing import Any
+
 import structlog
 import uvicorn
 
 from api.app import create_app
+from api.connections import BoundedProtocol, allow_files
 from api.settings import ApiSettings
 from shared.errors import StartupError
 from shared.logs import configure_logs
-from shared.settings import read_settings
+from shared.settings import CANNOT_START, read_settings
 
-#: Long polls are cut off after this when the process is told to stop.
-_GRACE_S = 5
+SERVER_OPTIONS: dict[str, Any] = {
+    "loop": "uvloop",
+    "http": BoundedProtocol,
+    "ws": "none",
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "timeout_graceful_shutdown": 5,  # long polls are cut off after this when the process is told to stop
+}
 
 
 def main() -> None:
@@ -20,17 +30,14 @@ def main() -> None:
         app = create_app(settings)
     except StartupError as error:
         structlog.get_logger().error(error.code, message=error.public_message)
-        raise SystemExit(1) from None
+        raise SystemExit(CANNOT_START) from None
+    allow_files()
     uvicorn.run(
         app,
         host=settings.api_host,
         port=settings.api_port,
-        loop="uvloop",
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_S,
+        forwarded_allow_ips=settings.trusted_proxies,
+        **SERVER_OPTIONS,
     )
 
 

@@ -4,14 +4,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.responses import RedirectResponse
+from starlette.middleware.cors import CORSMiddleware
 
-from api import problems
+from api import gate, problems
 from api.changes import Changes
+from api.headers import AnswerHeaders
 from api.housekeeping import keep_house
+from api.intake import Intake
 from api.lingering import Lingering
-from api.routes import health, jobs
-from api.settings import ApiSettings
+from api.routes import health, jobs, operations
+from api.routes.docs import docs_router
+from api.schema import complete
+from api.settings import ApiSettings, listed
 from api.state import State
 from shared.background import end, start
 from shared.queue import Queue
@@ -33,10 +37,11 @@ def create_app(settings: ApiSettings, queue: Queue | None = None) -> FastAPI:
     Raises:
         StartupError: the volume cannot be written to.
     """
-    queue = queue or Queue.connect(settings.redis_url, patience_s=PATIENCE_S)
+    queue = queue or Queue.connect(settings.redis_url, password=settings.redis_password, patience_s=PATIENCE_S)
     storage = Storage(settings.data_dir)
     storage.prepare()
-    state = State(settings, queue, storage, Changes(queue))
+    intake = Intake(settings.max_uploads, settings.max_upload_bytes)
+    state = State(settings, queue, storage, Changes(queue), intake)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -54,15 +59,36 @@ def create_app(settings: ApiSettings, queue: Queue | None = None) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         responses=problems.ANY,
+        openapi_url=None,  # /docs and /openapi.json are ours
     )
     app.state.cascade = state
     problems.install(app)
-    app.add_middleware(Lingering)
-    app.include_router(jobs.router)
-    app.include_router(health.router)
-
-    @app.get("/", include_in_schema=False)
-    async def home() -> RedirectResponse:
-        return RedirectResponse("/docs")
-
+    _describe(app, needs_key=bool(settings.api_keys.get_secret_value()))
+    _guard(app, settings, queue)
+    for router in (jobs.router, operations.router, health.router):
+        app.include_router(router)
+    if settings.api_docs:
+        app.include_router(docs_router(app))
     return app
+
+
+def _describe(app: FastAPI, *, needs_key: bool) -> None:
+    """Complete what FastAPI writes about the application."""
+    plain = app.openapi
+    app.openapi = lambda: complete(plain(), gate.OPEN, needs_key=needs_key)  # type: ignore[method-assign]
+
+
+def _guard(app: FastAPI, settings: ApiSettings, queue: Queue) -> None:
+    """Put what every request passes around the routes, innermost first."""
+    app.add_middleware(gate.Gate, settings=settings, queue=queue)
+    app.add_middleware(Lingering)
+    if origins := listed(settings.cors_origins):
+        # Credentials that a browser keeps are not for other sites: their pages send a key of their own.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_headers=["Authorization", "X-API-Key", "Idempotency-Key", "Content-Type", "Range", "Last-Event-ID"],
+            expose_headers=["Location", "Retry-After", "Content-Range", "Accept-Ranges"],
+        )
+    app.add_middleware(AnswerHeaders)

@@ -9,6 +9,9 @@ from shared.queue import Queue
 
 _RECONNECT_S = 0.5
 
+#: Where so many wait already, whoever comes is answered soon: each holds a connection, and others need some.
+_CROWD, _SOON_S = 500, 1.0
+
 
 class Changes:
     """Hands each change of a job to those who wait for it."""
@@ -27,8 +30,11 @@ class Changes:
                 await asyncio.sleep(_RECONNECT_S)
 
     async def until_ended(self, job_id: str, timeout_s: float) -> Job | None:
-        """The job once it has ended, or as it is when the time is over; None if there is no such job."""
+        """The job once it has ended, or as it is when the time is over, or soon in a crowd; None if there is no such
+        job."""
         changed = asyncio.Event()
+        if sum(map(len, self._waiting.values())) >= _CROWD:
+            timeout_s = min(timeout_s, _SOON_S)
         self._waiting[job_id].add(changed)
         deadline = asyncio.get_running_loop().time() + timeout_s
         try:

@@ -5,7 +5,7 @@ from functools import partial
 
 import structlog
 
-from shared.errors import QueueUnavailable
+from shared.errors import QueueUnavailable, QueueUnreadable
 from shared.queue import Queue
 from shared.storage import Storage
 
@@ -13,6 +13,9 @@ _EVERY_S = 60.0
 
 #: Files are left alone for so long, since an upload becomes a job, and a job's work a file, only after a while.
 _STRAY_S = 3600.0
+
+#: What was cancelled so recently is erased once more, since a worker that was at it may just have written a file.
+_CANCELLED_MS = 180_000
 
 
 async def keep_house(queue: Queue, storage: Storage, retention_s: float) -> None:
@@ -22,12 +25,15 @@ async def keep_house(queue: Queue, storage: Storage, retention_s: float) -> None
         for sweep in (
             partial(restore_tasks, queue),
             partial(expire_jobs, queue, storage, retention_s),
+            partial(erase_cancelled, queue, storage),
             partial(remove_strays, queue, storage),
         ):
             try:
                 await sweep()
             except QueueUnavailable:
                 pass  # the next round will see to it
+            except QueueUnreadable as error:
+                structlog.get_logger().error("queue_unreadable", reason=str(error.__cause__))
             except OSError as error:
                 structlog.get_logger().error("housekeeping_failed", reason=error.strerror)
         await asyncio.sleep(_EVERY_S)
@@ -55,12 +61,21 @@ async def erase_job(queue: Queue, storage: Storage, job_id: str) -> None:
     await queue.forget(job_id)
 
 
+async def erase_cancelled(queue: Queue, storage: Storage) -> None:
+    """Erase what a worker wrote after its job had been cancelled."""
+    for job_id in await queue.cancelled_within(_CANCELLED_MS):
+        await asyncio.to_thread(storage.erase, job_id)
+
+
 async def remove_strays(queue: Queue, storage: Storage, older_than_s: float = _STRAY_S) -> None:
     """Remove files that no job knows of, and the segments of answers that are whole."""
     await asyncio.to_thread(storage.drop_partial, older_than_s)
     for job_id in await asyncio.to_thread(storage.jobs_with_files, older_than_s):
-        job = await queue.job(job_id)
+        try:
+            job = await queue.job(job_id)
+        except QueueUnreadable:  # its files go with it, at the end of its time
+            continue
         if job is None or job.status == "cancelled":
             await asyncio.to_thread(storage.erase, job_id)
-        elif job.has_ended:
+        elif job.status == "completed":  # a failed one may be tried again, and needs what it has
             await asyncio.to_thread(storage.drop_segments, job_id)

@@ -15,12 +15,16 @@ _LINGER_S = 30.0
 #: A caller who has sent nothing for so long has read the answer.
 _IDLE_S = 5.0
 
+#: Past so many at once, connections are closed at once: courtesy has to leave room for others.
+_MOST = 256
+
 
 class Lingering:
     """Sends an answer at once, and closes the connection only after a body that nobody wanted has been sent out."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._lingering = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _has_body(Headers(scope=scope)):
@@ -44,6 +48,9 @@ class Lingering:
             await send(message)
 
         async def linger() -> None:
+            if self._lingering >= _MOST:
+                return
+            self._lingering += 1
             try:
                 async with asyncio.timeout(_LINGER_S):
                     while more:
@@ -51,6 +58,8 @@ class Lingering:
                             await receive_and_note()
             except TimeoutError:
                 pass
+            finally:
+                self._lingering -= 1
 
         await self._app(scope, receive_and_note, send_and_linger)
 

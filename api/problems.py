@@ -1,5 +1,6 @@
 """Errors as `application/problem+json` (RFC 9457), each with a stable `code` and a sentence that says what to do."""
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -10,13 +11,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
+from api.headers import UNLESS_SAID
 from shared.errors import CascadeError, JobNotFound, QueueFull, QueueUnavailable, StorageFull
 
 _STATUS: dict[type[CascadeError], int] = {JobNotFound: 404, QueueFull: 503, QueueUnavailable: 503, StorageFull: 507}
 
-#: What a caller is told to wait when the service is full or its queue is away.
-RETRY_AFTER_S = 5
+#: What a caller is told to wait where the error does not say.
+_RETRY_AFTER_S = 5
 
 #: What a header or a query must be, by the kind of fault, in words of our own.
 _WANTED = {
@@ -26,7 +29,11 @@ _WANTED = {
     "string_too_long": "at most {max_length} characters long",
 }
 
-_CODES = {404: "not_found", 405: "method_not_allowed"}
+#: Where Starlette refuses by itself.
+_REFUSED = {
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address takes another method, which Allow names."),
+}
 
 
 class Problem(Exception):
@@ -72,21 +79,12 @@ def responses(*problems: tuple[int, str, str]) -> dict[int | str, dict[str, Any]
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of the application a problem, and its OpenAPI document say so."""
-    plain = app.openapi
-    app.openapi = lambda: _typed(plain())  # type: ignore[method-assign]
+    """Make every error of the application a problem."""
 
     @app.exception_handler(Problem)
-    async def problem(_request: Request, error: Problem) -> JSONResponse:
-        return _answer(error.status, error.code, error.detail, error.headers)
-
     @app.exception_handler(CascadeError)
-    async def domain_error(_request: Request, error: CascadeError) -> JSONResponse:
-        status = _STATUS.get(type(error), 500)
-        if status == 500:
-            structlog.get_logger().error("request_failed", code=error.code)
-        headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
-        return _answer(status, error.code, error.public_message, headers)
+    async def refused(_request: Request, error: Problem | CascadeError) -> JSONResponse:
+        return answer(error)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
@@ -94,25 +92,35 @@ def install(app: FastAPI) -> None:
         return _answer(422, "invalid_request", f"Correct the request: {faults}.")
 
     @app.exception_handler(HTTPException)
-    async def http_error(_request: Request, error: HTTPException) -> JSONResponse:
-        code = _CODES.get(error.status_code, "http_error")
-        return _answer(error.status_code, code, f"{error.detail}. See /docs for what exists.", error.headers)
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        code, detail = _REFUSED.get(error.status_code, ("http_error", f"{error.detail}."))
+        headers = {"Allow": ", ".join(_methods(request))} if error.status_code == 405 else error.headers
+        return _answer(error.status_code, code, detail, headers)
 
     @app.exception_handler(Exception)
-    async def unexpected(_request: Request, error: Exception) -> JSONResponse:
-        structlog.get_logger().error("request_raised", exc_info=error)
-        return _answer(500, CascadeError.code, CascadeError.message)
+    async def unexpected(_request: Request, _error: Exception) -> JSONResponse:
+        # Raised again by Starlette, and logged by uvicorn. The answer passes no middleware.
+        return _answer(500, CascadeError.code, CascadeError.message, UNLESS_SAID)
 
 
-def _typed(document: dict[str, Any]) -> dict[str, Any]:
-    """Name the media type of problems in the OpenAPI document; FastAPI writes that of the route's good answer."""
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            for response in operation["responses"].values():
-                content = response.get("content", {})
-                if MEDIA_TYPE in content and "application/json" in content:
-                    content[MEDIA_TYPE] |= content.pop("application/json")
-    return document
+def answer(error: Problem | CascadeError) -> JSONResponse:
+    """The answer that an error becomes."""
+    if isinstance(error, Problem):
+        return _answer(error.status, error.code, error.detail, error.headers)
+    status = _STATUS.get(type(error), 500)
+    if status == 500:
+        structlog.get_logger().error("request_failed", code=error.code)
+    headers = {"Retry-After": str(math.ceil(error.retry_after_s or _RETRY_AFTER_S))} if status == 503 else {}
+    return _answer(status, error.code, error.public_message, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What an address can be asked with. Starlette names only what the first of its routes takes."""
+    return [
+        method
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 def _fault(fault: Mapping[str, Any]) -> str:

@@ -1,8 +1,16 @@
 """What the API is told by its environment."""
 
-from pydantic import Field
+import re
+
+from limits import parse
+from pydantic import Field, SecretStr, field_validator
 
 from shared.settings import SharedSettings
+
+#: Shorter keys can be guessed; spaces and control characters do not survive in a header.
+_KEY = re.compile(r"[!-+\--~]{16,}")
+
+_ORIGIN = re.compile(r"\*|https?://[^/?#\s]+")
 
 
 class ApiSettings(SharedSettings):
@@ -14,6 +22,28 @@ class ApiSettings(SharedSettings):
     api_port: int = Field(default=8000, ge=0, le=65535)
     """The port to listen on."""
 
+    api_keys: SecretStr = SecretStr("")
+    """Keys, separated by commas, each of at least 16 characters; a request must carry one. With none, everybody is
+    served."""
+
+    api_hosts: str = ""
+    """Names, separated by commas, that the Host header may have, against DNS rebinding; empty allows any."""
+
+    api_docs: bool = True
+    """Whether `/docs` and `/openapi.json` are served."""
+
+    cors_origins: str = ""
+    """Origins of web pages, separated by commas, that may use the API beside its own, such as `https://example.org`."""
+
+    trusted_proxies: str = "127.0.0.1"
+    """Addresses of proxies, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+
+    rate_limit: str = "120/minute"
+    """How many POST requests one client may send, such as `60/minute` or `1000/day`; `off` counts none."""
+
+    max_uploads: int = Field(default=64, ge=1)
+    """How many recordings may be on their way in at once."""
+
     max_upload_mb: float = Field(default=25, gt=0)
     """The largest recording that is accepted, in megabytes of 1,000,000 bytes."""
 
@@ -23,6 +53,35 @@ class ApiSettings(SharedSettings):
     retention_hours: float = Field(default=24, gt=0)
     """How long a job that has ended, its text and its audio are kept."""
 
+    @field_validator("api_keys")
+    @classmethod
+    def _long_keys(cls, keys: SecretStr) -> SecretStr:
+        if not all(_KEY.fullmatch(key) for key in listed(keys.get_secret_value())):
+            raise ValueError("each key must have at least 16 characters, all printable ASCII without spaces")
+        return keys
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: str) -> str:
+        if not all(_ORIGIN.fullmatch(origin) for origin in listed(origins)):
+            raise ValueError("each origin must be like https://example.org, without a path, or * for any")
+        return origins
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate(cls, rate: str) -> str:
+        try:
+            if rate != "off":
+                parse(rate)
+        except ValueError:
+            raise ValueError("it must be like 60/minute, or off") from None
+        return rate
+
     @property
     def max_upload_bytes(self) -> int:
         return int(self.max_upload_mb * 1_000_000)
+
+
+def listed(text: str) -> list[str]:
+    """What stands between commas."""
+    return [piece.strip() for piece in text.split(",") if piece.strip()]

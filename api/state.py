@@ -6,6 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from api.changes import Changes
+from api.intake import Intake
 from api.settings import ApiSettings
 from shared.queue import Queue
 from shared.storage import Storage
@@ -19,6 +20,7 @@ class State:
     queue: Queue
     storage: Storage
     changes: Changes
+    intake: Intake
 
 
 def _state(request: Request) -> State:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
@@ -14,6 +13,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
+from api.intake import Intake
 from api.media import ACCEPTED, HEAD_BYTES, is_audio
 from api.problems import Problem
 from shared.storage import Storage
@@ -37,9 +37,6 @@ _BLOCK_BYTES = 1 << 20
 #: What boundaries, headers and text fields may add to a body on top of the file.
 _FORM_BYTES = 100_000
 
-#: A caller who sends nothing for so long has gone; without a limit, each would keep a connection and half a file.
-_IDLE_S = 30.0
-
 
 @dataclass
 class Upload:
@@ -51,11 +48,11 @@ class Upload:
     """SHA-256 of the file and the texts."""
 
 
-async def receive_upload(request: Request, storage: Storage, job_id: str, max_bytes: int) -> Upload:
+async def receive_upload(request: Request, storage: Storage, intake: Intake, job_id: str, max_bytes: int) -> Upload:
     """Write the form's file to the job's place on the volume and read its texts. Nothing stays behind on an error.
 
     Raises:
-        Problem: the form is not what it should be.
+        Problem: the form is not what it should be, comes too slowly, or is one too many.
         StorageFull: the volume has no room.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
@@ -66,32 +63,20 @@ async def receive_upload(request: Request, storage: Storage, job_id: str, max_by
     if declared.isdecimal() and int(declared) > max_bytes + _FORM_BYTES:
         raise _too_large(max_bytes)
     async with (
+        intake.place() as arrival,
         contextmanager_in_threadpool(storage.writing(storage.input_path(job_id))) as file,
-        aclosing(_chunks(request)) as chunks,
+        aclosing(request.stream()) as chunks,
     ):
         form = _Form(boundary, max_bytes)
-        async for chunk in chunks:
-            form.feed(chunk)
-            if len(form.pending) >= _BLOCK_BYTES:
-                await asyncio.to_thread(form.flush, file)
+        try:
+            while (chunk := await arrival.next(chunks)) is not None:
+                form.feed(chunk)
+                if len(form.pending) >= _BLOCK_BYTES:
+                    await asyncio.to_thread(form.flush, file)
+        except ClientDisconnect:
+            raise _incomplete() from None
         await asyncio.to_thread(form.flush, file)
         return form.finish()
-
-
-async def _chunks(request: Request) -> AsyncGenerator[bytes, None]:
-    """The body as it arrives."""
-    async with aclosing(request.stream()) as stream:
-        while True:
-            try:
-                async with asyncio.timeout(_IDLE_S):
-                    chunk = await anext(stream, None)
-            except ClientDisconnect:
-                raise _incomplete() from None
-            except TimeoutError:
-                raise Problem(408, "upload_stalled", "Nothing more of the upload came. Send it again.") from None
-            if chunk is None:
-                return
-            yield chunk
 
 
 def _too_large(max_bytes: int) -> Problem:

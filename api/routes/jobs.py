@@ -7,19 +7,27 @@ from uuid import uuid4
 
 import structlog
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
+from api.admission import admit, full
+from api.audio_file import AudioFile
 from api.housekeeping import erase_job
+from api.job_id import JobId
 from api.problems import Problem, responses
 from api.state import State, StateDep
-from api.upload import FILE_FIELD, Upload, receive_upload
+from api.upload import FILE_FIELD, TEXT_FIELDS, Upload, receive_upload
 from shared.errors import JobNotFound, QueueFull
 from shared.job import SPEECH_TO_SPEECH, Job, task_name
 
 router = APIRouter(tags=["jobs"])
 
 _NOT_FOUND = (404, JobNotFound.code, JobNotFound.message)
+
+
+def _or_nothing(field: str) -> str:
+    """The pattern of a text field, which an empty one meets as well."""
+    return rf"^\s*({TEXT_FIELDS[field].pattern})?\s*$"
+
 
 _FORM = {
     "requestBody": {
@@ -38,16 +46,40 @@ _FORM = {
                         },
                         "language": {
                             "type": "string",
+                            "pattern": _or_nothing("language"),
                             "description": "The language that is spoken, such as `en`; without it, it is detected.",
                             "examples": ["en"],
                         },
-                        "voice": {"type": "string", "description": "Another voice than the service's own."},
-                        "system_prompt": {"type": "string", "description": "How the model is to answer."},
+                        "voice": {
+                            "type": "string",
+                            "pattern": _or_nothing("voice"),
+                            "description": "Another voice than the service's own.",
+                        },
+                        "system_prompt": {
+                            "type": "string",
+                            "maxLength": 4000,
+                            "description": "How the model is to answer.",
+                        },
                     },
-                }
+                },
+                # What its first bytes say counts, whatever type it is sent as.
+                "encoding": {FILE_FIELD: {"contentType": "audio/*"}},
             }
         },
     }
+}
+
+
+_RANGE = {
+    "parameters": [
+        {
+            "name": "Range",
+            "in": "header",
+            "schema": {"type": "string"},
+            "example": "bytes=0-9999",
+            "description": "A part.",
+        }
+    ]
 }
 
 
@@ -67,12 +99,14 @@ class Accepted(BaseModel):
     openapi_extra=_FORM,
     responses=responses(
         (400, "incomplete_upload", "The upload ended before the form was complete."),
-        (408, "upload_stalled", "Nothing more of the upload came. Send it again."),
+        (408, "upload_stalled", "The upload came too slowly. Send it again."),
         (413, "file_too_large", "The recording is larger than 25 MB. Send a shorter or compressed one."),
         (415, "unsupported_media_type", "The file in audio_file is not audio of a kind that is accepted: wav, mp3, …"),
         (422, "missing_file", "Send the recording in the form's field audio_file."),
         (422, "idempotency_key_reused", "This Idempotency-Key came with another upload before. Use a new key."),
         (503, QueueFull.code, QueueFull.message),
+        (503, "queue_memory_full", "The job queue has no memory left for more jobs. Try again later."),
+        (503, "too_many_uploads", "Too many recordings are being received at once. Try again in a moment."),
         (507, "storage_full", "The service has no disk space left."),
     ),
 )
@@ -89,11 +123,12 @@ async def transcribe(
     ] = "",
 ) -> Accepted:
     """Store the recording and start its way through speech recognition, the language model and speech synthesis."""
+    key = hashlib.sha256(idempotency_key.encode()).hexdigest() if idempotency_key else ""
     # Asked before the body is read: while Redis is away, each repeated upload would leave its file on the volume.
-    await state.queue.ping()
+    await admit(state.queue, state.settings.max_live_jobs, key)
     own_id = uuid4().hex
-    upload = await receive_upload(request, state.storage, own_id, state.settings.max_upload_bytes)
-    job_id = await _submit(state, own_id, upload, idempotency_key)
+    upload = await receive_upload(request, state.storage, state.intake, own_id, state.settings.max_upload_bytes)
+    job_id = await _submit(state, own_id, upload, key)
     status_url = f"/status/{job_id}"
     response.headers["Location"] = status_url
     message = "Accepted. Poll status_url, then fetch audio_url."
@@ -106,18 +141,17 @@ async def _submit(state: State, own_id: str, upload: Upload, idempotency_key: st
     names = {"language": "language_hint"}
     fields = {names.get(name, name): text for name, text in upload.texts.items()}
     fields |= {"route": SPEECH_TO_SPEECH, "upload_digest": upload.digest}
-    key = hashlib.sha256(idempotency_key.encode()).hexdigest() if idempotency_key else ""
     try:
         job_id = await state.queue.submit(
             own_id,
             fields,
             [(task_name("stt", own_id), "")],
             max_live=state.settings.max_live_jobs,
-            idempotency_key=key,
+            idempotency_key=idempotency_key,
         )
     except QueueFull:
         await asyncio.to_thread(state.storage.erase, own_id)
-        raise
+        raise full(await state.queue.load(), state.settings.max_live_jobs) from None
     if job_id != own_id:
         await asyncio.to_thread(state.storage.erase, own_id)
         # A job that has been cancelled has forgotten what it was made of.
@@ -131,7 +165,7 @@ async def _submit(state: State, own_id: str, upload: Upload, idempotency_key: st
 
 @router.get("/status/{job_id}", summary="How a job stands", responses=responses(_NOT_FOUND))
 async def status(
-    job_id: str,
+    job_id: JobId,
     state: StateDep,
     wait: Annotated[
         float, Query(ge=0, le=60, description="Answer when the job has ended, at the latest after so many seconds.")
@@ -148,19 +182,23 @@ async def status(
 @router.get(
     "/audio/{job_id}",
     summary="The spoken answer",
-    response_class=FileResponse,
+    response_class=AudioFile,
+    openapi_extra=_RANGE,
     responses={
         200: {"description": "The whole WAV file.", "content": {"audio/wav": {}}},
-        206: {"description": "The part that the `Range` header asks for.", "content": {"audio/wav": {}}},
-        416: {"description": "The file has no such range.", "content": {"text/plain": {}}},
+        206: {
+            "description": "The part that the `Range` header asks for, or several.",
+            "content": {"audio/wav": {}, "multipart/byteranges": {}},
+        },
         **responses(
             _NOT_FOUND,
             (409, "audio_not_ready", "The answer is not spoken yet. Ask again, or wait with /status/{job_id}?wait=20."),
             (410, "no_audio", "This job ended without an answer. See /status/{job_id} for the reason."),
+            (416, "no_such_range", "The file has no such range. It is 96,044 bytes long."),
         ),
     },
 )
-async def audio(job_id: str, state: StateDep) -> FileResponse:
+async def audio(job_id: JobId, state: StateDep) -> AudioFile:
     """Send the answer once it is complete, whole or, with a `Range` header, in part."""
     job = await state.queue.job(job_id)
     if job is None:
@@ -174,11 +212,11 @@ async def audio(job_id: str, state: StateDep) -> FileResponse:
     path = state.storage.absolute(job.audio_path)
     if not path.is_file():
         raise Problem(410, "no_audio", "The answer's file has been removed from the volume.")
-    return FileResponse(path, media_type="audio/wav", filename=path.name)
+    return AudioFile(path, media_type="audio/wav", filename=path.name)
 
 
 @router.delete("/jobs/{job_id}", status_code=204, summary="Cancel and erase", responses=responses(_NOT_FOUND))
-async def delete(job_id: str, state: StateDep) -> None:
+async def delete(job_id: JobId, state: StateDep) -> None:
     """End the job if it still runs, and erase its text and audio. A job that was running stays visible as `cancelled`
     for the retention time; one that had ended is gone altogether."""
     verdict = await state.queue.cancel(job_id)

@@ -16,6 +16,7 @@ from fakeredis import FakeAsyncRedis, FakeServer
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
+from api.__main__ import SERVER_OPTIONS
 from api.app import create_app
 from api.settings import ApiSettings
 from shared.job import Stage, task_name
@@ -124,7 +125,7 @@ def claim(fake_queue: Queue) -> Callable[[Stage], Awaitable[Claim]]:
 
     async def claim(stage: Stage) -> Claim:
         held = KEYS["HELD"] + "worker"
-        task = await fake_queue._redis.lmove(KEYS["QUEUE"] + stage, held, "RIGHT", "LEFT")
+        task = await fake_queue.redis.client.lmove(KEYS["QUEUE"] + stage, held, "RIGHT", "LEFT")
         claimed = await fake_queue.begin("worker", stage, uuid4().hex, task)
         assert isinstance(claimed, Claim)
         return claimed
@@ -200,12 +201,7 @@ def port(settings: ApiSettings, fake_queue: Queue, logs: object) -> Iterator[int
         create_app(settings, fake_queue),
         host="127.0.0.1",
         port=0,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=5,
+        **SERVER_OPTIONS,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -65,8 +65,18 @@ async def test_a_part_of_the_answer_is_sent(
 async def test_a_part_beyond_the_end_is_refused(client: httpx.AsyncClient, answered: str, wav: bytes) -> None:
     """416 tells how long the file is."""
     answer = await client.get(answered, headers={"Range": f"bytes={len(wav)}-"})
-    assert answer.status_code == 416
+    assert (answer.status_code, answer.json()["code"]) == (416, "no_such_range")
+    assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["content-range"] == f"bytes */{len(wav)}"
+
+
+@pytest.mark.parametrize("wanted", ["", "bytes", "bytes=", "bytes=-", "bytes=b-a", "seconds=1-2", "bytes=5-2"])
+async def test_a_range_that_makes_no_sense_is_ignored(
+    client: httpx.AsyncClient, answered: str, wav: bytes, wanted: str
+) -> None:
+    """The whole answer is sent, as HTTP wants it."""
+    answer = await client.get(answered, headers={"Range": wanted})
+    assert (answer.status_code, answer.content) == (200, wav)
 
 
 async def test_a_job_that_failed_has_no_audio(

@@ -10,7 +10,7 @@ import pytest
 from fakeredis import FakeServer
 from fastapi import FastAPI
 
-from api import upload as api_upload
+from api import intake
 from api.settings import ApiSettings
 from shared.errors import QueueUnavailable
 from shared.queue import Queue
@@ -52,10 +52,10 @@ class TestFullQueue:
     ("method", "path"),
     [
         ("POST", "/transcribe"),
-        ("GET", "/status/a"),
-        ("GET", "/status/a?wait=9"),
-        ("GET", "/audio/a"),
-        ("DELETE", "/jobs/a"),
+        ("GET", f"/status/{'a' * 32}"),
+        ("GET", f"/status/{'a' * 32}?wait=9"),
+        ("GET", f"/audio/{'a' * 32}"),
+        ("DELETE", f"/jobs/{'a' * 32}"),
     ],
 )
 async def test_without_redis_callers_are_asked_to_wait(
@@ -130,7 +130,7 @@ async def test_a_caller_who_stalls_is_sent_away(
     app: FastAPI, form: Callable[..., bytes], wav: bytes, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever stops sending in the middle does not hold a connection and half a file for ever."""
-    monkeypatch.setattr(api_upload, "_IDLE_S", 0.05)
+    monkeypatch.setattr(intake, "_IDLE_S", 0.05)
     answer, _ = await half_an_upload(app, form(('name="audio_file"', wav))[:200])
     assert await asyncio.wait_for(answer, 5) == 408
     assert files() == []

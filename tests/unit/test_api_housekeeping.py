@@ -11,8 +11,10 @@ import pytest
 
 from api import housekeeping
 from shared.background import end
+from shared.job import Stage
 from shared.queue import Queue
 from shared.storage import Storage
+from shared.task import Claim
 
 Send = Callable[..., Awaitable[httpx.Response]]
 Files = Callable[[], list[str]]
@@ -29,6 +31,12 @@ def storage(volume: Path) -> Storage:
 @pytest.fixture
 async def job_id(upload: Send) -> str:
     return str((await upload()).json()["job_id"])
+
+
+def write_segment(volume: Path, job_id: str) -> None:
+    """As a worker does that has spoken a sentence."""
+    (volume / "work" / job_id).mkdir()
+    (volume / "work" / job_id / "0000-token.wav").write_bytes(b"x")
 
 
 def age(volume: Path) -> None:
@@ -73,8 +81,7 @@ async def test_files_without_a_job_are_removed(volume: Path, fake_queue: Queue, 
     """What a killed process or a lost Redis left behind does not fill the volume."""
     (volume / "input" / ("a" * 32)).write_bytes(b"x")
     (volume / "output" / ("b" * 32 + "_response.wav")).write_bytes(b"x")
-    (volume / "work" / ("c" * 32)).mkdir()
-    (volume / "work" / ("c" * 32) / "0000-token.wav").write_bytes(b"x")
+    write_segment(volume, "c" * 32)
     await housekeeping.remove_strays(fake_queue, storage)
     assert len(files()) == 3, "files are left alone while they are young"
     age(volume)
@@ -86,8 +93,7 @@ async def test_files_of_a_live_job_stay(
     job_id: str, volume: Path, fake_queue: Queue, storage: Storage, files: Files
 ) -> None:
     """A job may wait for hours: its recording and its segments are never strays."""
-    (volume / "work" / job_id).mkdir()
-    (volume / "work" / job_id / "0000-token.wav").write_bytes(b"x")
+    write_segment(volume, job_id)
     age(volume)
     await housekeeping.remove_strays(fake_queue, storage)
     assert files() == [f"input/{job_id}", f"work/{job_id}/0000-token.wav"]
@@ -98,11 +104,45 @@ async def test_an_answered_job_loses_only_its_segments(
 ) -> None:
     """Once the answer is whole its pieces are not needed."""
     await complete(job_id)
-    (volume / "work" / job_id).mkdir()
-    (volume / "work" / job_id / "0000-token.wav").write_bytes(b"x")
+    write_segment(volume, job_id)
     age(volume)
     await housekeeping.remove_strays(fake_queue, storage)
     assert files() == [f"input/{job_id}", f"output/{job_id}_response.wav"]
+
+
+async def test_a_failed_job_keeps_what_it_would_need_again(
+    job_id: str,
+    claim: Callable[[Stage], Awaitable[Claim]],
+    volume: Path,
+    fake_queue: Queue,
+    storage: Storage,
+    files: Files,
+) -> None:
+    """It may be tried again from where it failed, so its segments stay as long as it does."""
+    await fake_queue.bury("worker", await claim("stt"), "engine_failed", "It broke.")
+    write_segment(volume, job_id)
+    age(volume)
+    await housekeeping.remove_strays(fake_queue, storage)
+    assert files() == [f"input/{job_id}", f"work/{job_id}/0000-token.wav"]
+
+
+async def test_what_was_just_cancelled_is_erased_once_more(
+    client: httpx.AsyncClient, job_id: str, volume: Path, fake_queue: Queue, storage: Storage, files: Files
+) -> None:
+    """What a worker writes a moment too late is gone within a minute, not within an hour."""
+    await client.delete(f"/jobs/{job_id}")
+    write_segment(volume, job_id)
+    await housekeeping.erase_cancelled(fake_queue, storage)
+    assert files() == []
+
+
+async def test_only_what_was_cancelled_is_erased_once_more(
+    job_id: str, complete: Complete, fake_queue: Queue, storage: Storage, files: Files
+) -> None:
+    """A job that has just completed keeps its files."""
+    await complete(job_id)
+    await housekeeping.erase_cancelled(fake_queue, storage)
+    assert len(files()) == 2
 
 
 async def test_what_a_worker_wrote_after_a_cancellation_is_removed(
@@ -110,11 +150,22 @@ async def test_what_a_worker_wrote_after_a_cancellation_is_removed(
 ) -> None:
     """A worker that did not hear of it in time may still write; nothing of a cancelled job stays."""
     await client.delete(f"/jobs/{job_id}")
-    (volume / "work" / job_id).mkdir()
-    (volume / "work" / job_id / "0000-token.wav").write_bytes(b"x")
+    write_segment(volume, job_id)
     age(volume)
     await housekeeping.remove_strays(fake_queue, storage)
     assert files() == []
+
+
+async def test_a_damaged_job_does_not_keep_the_strays_of_others(
+    job_id: str, volume: Path, fake_queue: Queue, storage: Storage, files: Files
+) -> None:
+    """What cannot be read is passed over, with its files, and the sweep goes on."""
+    await fake_queue.redis.ask("hset", f"cascade:job:{job_id}", "created_at", "yesterday")
+    (volume / "input" / ("f" * 32)).write_bytes(b"x")
+    (volume / "input" / ("0" * 32)).write_bytes(b"x")
+    age(volume)
+    await housekeeping.remove_strays(fake_queue, storage)
+    assert files() == [f"input/{job_id}"]
 
 
 async def test_half_written_files_are_removed(volume: Path, storage: Storage, files: Files) -> None:

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fakeredis import FakeServer
 from fastapi import FastAPI
 
 from api.settings import ApiSettings
 from shared.errors import StorageFull
 
 PROBLEM = {"type", "title", "status", "detail", "code"}
+JOB = "a" * 32
 
 
 @pytest.mark.parametrize(
@@ -20,10 +22,13 @@ PROBLEM = {"type", "title", "status", "detail", "code"}
         ("GET", "/status/../../etc/passwd", 404, "not_found"),
         ("GET", "/transcribe", 405, "method_not_allowed"),
         ("POST", "/status/a", 405, "method_not_allowed"),
-        ("GET", "/status/a?wait=x", 422, "invalid_request"),
-        ("GET", "/status/a", 404, "job_not_found"),
-        ("GET", "/audio/a", 404, "job_not_found"),
-        ("DELETE", "/jobs/a", 404, "job_not_found"),
+        ("GET", f"/status/{JOB}?wait=x", 422, "invalid_request"),
+        ("GET", f"/status/{JOB}", 404, "job_not_found"),
+        ("GET", f"/audio/{JOB}", 404, "job_not_found"),
+        ("DELETE", f"/jobs/{JOB}", 404, "job_not_found"),
+        ("POST", f"/jobs/{JOB}/retry", 404, "job_not_found"),
+        ("GET", "/docs/redoc.standalone.js", 404, "not_found"),
+        ("GET", "/redoc", 404, "not_found"),
         ("POST", "/transcribe", 415, "not_a_form"),
     ],
 )
@@ -39,9 +44,33 @@ async def test_every_error_is_a_problem(
     assert problem["detail"].endswith((".", "…"))
 
 
-async def test_a_wrong_method_tells_the_right_one(client: httpx.AsyncClient) -> None:
-    """405 carries Allow."""
-    assert "POST" in (await client.get("/transcribe")).headers["allow"]
+@pytest.mark.parametrize(
+    "job_id",
+    ["a", "A" * 32, "a" * 31, "a" * 33, "*" * 32, "a" * 31 + "%0a", "..%5cinput", "ä" * 32, "a" * 31 + "%00"],
+)
+@pytest.mark.parametrize(("method", "path"), [("GET", "/status/"), ("GET", "/audio/"), ("DELETE", "/jobs/")])
+async def test_what_cannot_be_an_id_reaches_nobody(
+    client: httpx.AsyncClient, method: str, path: str, job_id: str, fake_redis: FakeServer
+) -> None:
+    """Only an id as we give them out gets as far as Redis, which is away here, or the volume."""
+    fake_redis.connected = False
+    answer = await client.request(method, path + job_id)
+    assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/transcribe", "POST"),
+        ("PATCH", f"/dead/{JOB}", "GET, DELETE"),
+        ("POST", f"/audio/{JOB}", "GET, HEAD"),
+    ],
+)
+async def test_a_wrong_method_tells_the_right_ones(
+    client: httpx.AsyncClient, method: str, path: str, allowed: str
+) -> None:
+    """405 names them all in Allow, whichever routes they belong to."""
+    assert (await client.request(method, path)).headers["allow"] == allowed
 
 
 @pytest.mark.parametrize("raised", [RuntimeError("boom at /srv/secret.py"), KeyError("secret"), OSError(5, "secret")])

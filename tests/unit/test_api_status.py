@@ -118,6 +118,21 @@ async def test_waiting_ends_with_the_job(client: httpx.AsyncClient, job_id: str,
     assert {answer.json()["status"] for answer in answers} == {"completed"}
 
 
+async def test_in_a_crowd_waiting_is_short(
+    client: httpx.AsyncClient, job_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who wait do not use up the connections that others need: who comes late is answered soon, as things are."""
+    monkeypatch.setattr("api.changes._CROWD", 3)
+    monkeypatch.setattr("api.changes._SOON_S", 0.1)
+    early = [asyncio.create_task(client.get(f"/status/{job_id}?wait=30")) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    late = await asyncio.wait_for(client.get(f"/status/{job_id}?wait=30"), 5)
+    assert late.json()["status"] == "pending"
+    assert not any(poll.done() for poll in early)
+    await client.delete(f"/jobs/{job_id}")
+    await asyncio.wait_for(asyncio.gather(*early), 5)
+
+
 async def test_waiting_ends_when_another_caller_cancels(client: httpx.AsyncClient, job_id: str) -> None:
     """Who waits for a job hears of its removal."""
     poll = asyncio.create_task(client.get(f"/status/{job_id}?wait=30"))

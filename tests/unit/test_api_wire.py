@@ -1,7 +1,10 @@
 """Callers who break off, lie, dawdle or send too much, over real sockets."""
 
+import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from http.client import IncompleteRead
 from typing import Any
 
 import pytest
@@ -185,13 +188,21 @@ def test_a_length_that_is_too_short_harms_nobody(
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"\0\1\2\3\r\n\r\n", b"HELLO\r\n\r\n", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"]
+    "garbage",
+    [
+        b"\0\1\2\3\r\n\r\n",
+        b"HELLO\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
+    ],
 )
 def test_what_is_not_http_is_sent_away(garbage: bytes, connect: Connect, good: bytes) -> None:
-    """Garbage, or TLS on the plain port, ends its own connection and no other."""
+    """Garbage, or TLS on the plain port, ends its own connection and no other, with a problem like any."""
     connection = connect()
     connection.send(garbage)
-    assert connection.answer()[0].status == 400
+    answer, problem = connection.answer()
+    assert (answer.status, json.loads(problem)["code"]) == (400, "malformed_request")
+    assert answer.headers["content-type"] == "application/problem+json"
     assert connection.is_closed()
     assert serves(connect, good)
 
@@ -212,3 +223,20 @@ def test_a_caller_who_goes_on_after_a_refusal_is_cut_off(
 
     with pytest.raises(OSError, match=r"reset|Broken pipe"):
         go_on()
+
+
+def test_patience_with_many_has_an_end(
+    connect: Connect, form: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where too many who were refused go on sending, the next is cut off with its answer."""
+    monkeypatch.setattr("api.lingering._MOST", 1)
+    first, second = connect(), connect()
+    first.send(CHUNKED, *chunks(large(form, 2_000_000))[:20])
+    assert first.answer()[0].status == 413
+    with suppress(ConnectionResetError, BrokenPipeError):  # it may be cut off while it sends
+        second.send(CHUNKED, *chunks(large(form, 2_000_000))[:20])
+    with suppress(ConnectionResetError, IncompleteRead):  # and then its answer may be gone, or in part
+        assert second.answer()[0].status == 413
+    assert second.is_closed()
+    first.send(b"1\r\nx\r\n")
+    first.send(b"1\r\nx\r\n")

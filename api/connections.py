@@ -1,0 +1,118 @@
+"""Connections: how long a request's head may take, how much of one is read, and how many there may be."""
+
+import resource
+import socket
+from asyncio import TimerHandle, Transport
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from api import problems
+from api.problems import Problem
+
+#: A whole head has come so long after the connection was opened, or after the last answer; uvicorn waits for ever.
+_HEAD_S = 10.0
+
+#: What may come without a byte of a body among it: heads, trailers, extensions of chunks. The parser has no limit.
+_HEAD_BYTES = 32_768
+
+#: Whoever takes nothing of an answer for so long has gone. A kernel that does not know the option waits on.
+_UNREAD_S = 60
+
+#: Past so many, whoever has waited longest to ask for something makes room. A connection can have a third of a megabyte
+#: of a body in memory that nobody reads.
+_MOST_CONNECTIONS = 1_000
+
+#: A connection may have a file and a connection to Redis open.
+_FILES_EACH = 4
+
+_MALFORMED = Problem(400, "malformed_request", "This is not HTTP/1.1. If it is TLS, ask for http:// here.")
+_TOO_SLOW = Problem(408, "request_stalled", "The head of the request came too slowly. Send it again.")
+_TOO_LARGE = Problem(431, "head_too_large", f"The head of the request is larger than {_HEAD_BYTES:,} bytes.")
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, for whom nobody costs more than it should."""
+
+    transport: Transport
+    _head_timer: TimerHandle | None = None
+    _awaiting_since = 0.0
+    _no_body = 0
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        peer = transport.get_extra_info("socket")
+        if hasattr(socket, "TCP_USER_TIMEOUT") and peer.family in (socket.AF_INET, socket.AF_INET6):
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_S * 1000)
+        self._await_head()
+        if len(self.connections) > most_connections():
+            waiting = [each for each in self.connections if isinstance(each, BoundedProtocol) and each._head_timer]
+            longest = min(waiting, key=lambda each: each._awaiting_since)
+            longest._have_head()
+            longest.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._have_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._no_body += len(data)
+        super().data_received(data)
+        if self._no_body > _HEAD_BYTES:
+            self._refuse(_TOO_LARGE)
+
+    def on_headers_complete(self) -> None:
+        self._no_body = 0
+        self._have_head()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._no_body = 0
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.response_complete and not self.transport.is_closing():
+            self._await_head()
+
+    def _await_head(self) -> None:
+        self._have_head()
+        self._awaiting_since = self.loop.time()
+        self._head_timer = self.loop.call_later(_HEAD_S, self._give_up)
+
+    def _have_head(self) -> None:
+        if self._head_timer:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def send_400_response(self, _message: str) -> None:
+        self._refuse(_MALFORMED)
+
+    def _give_up(self) -> None:
+        if self._no_body:
+            self._refuse(_TOO_SLOW)
+        else:
+            self.transport.close()  # it has asked for nothing: a browser may have opened it for later
+
+    def _refuse(self, problem: Problem) -> None:
+        if self.transport.is_closing():
+            return
+        is_answering = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        if not is_answering:
+            answer = problems.answer(problem)
+            headers = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
+            self.transport.write(STATUS_LINE[problem.status] + headers + b"connection: close\r\n\r\n" + answer.body)
+        self.transport.close()
+
+
+def most_connections() -> int:
+    """As many as the process may have files open for."""
+    return min(_MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _FILES_EACH)
+
+
+def allow_files() -> None:
+    """Let this process open as many files as it may need, where its user may: the usual 1,024 are soon used up."""
+    wanted = _MOST_CONNECTIONS * _FILES_EACH
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))

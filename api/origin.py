@@ -1,0 +1,37 @@
+"""Where a request comes from: which name it was sent to, and which web page had a browser send it."""
+
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+
+_SAFE = {"GET", "HEAD", "OPTIONS"}
+
+
+def is_known_host(headers: Headers, hosts: Collection[str]) -> bool:
+    """Whether the Host header has one of these names, in small letters, on whatever port.
+
+    A page whose own name has been pointed at this machine (DNS rebinding) is same-origin to its browser; nothing but
+    its name gives it away.
+    """
+    try:
+        name = urlsplit(f"//{headers.get('host', '')}").hostname
+    except ValueError:
+        return False
+    return name in hosts
+
+
+def is_cross_site(method: str, headers: Headers, trusted: Collection[str]) -> bool:
+    """Whether a page of somebody else has its reader's browser change something here.
+
+    A form can be posted anywhere without a preflight, with the credentials that the browser knows. Browsers say where a
+    request comes from: in Sec-Fetch-Site where the connection is safe or local, and otherwise in Origin. Who is no
+    browser sends neither.
+    """
+    origin = headers.get("origin")
+    if method in _SAFE or origin in trusted or "*" in trusted:
+        return False
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    return origin is not None and origin.partition("://")[2].lower() != headers.get("host", "").lower()
