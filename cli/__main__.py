@@ -1,35 +1,37 @@
 """The `cascade` command."""
 
-import argparse
 import signal
 import sys
-from pathlib import Path
 from types import FrameType
+from typing import Annotated
 
+import typer
+
+from cli import dead, queues
 from cli.demo import run_demo
 from cli.errors import CommandError
 from cli.stack import running_stack
 from cli.state import announced, find_running
 from shared.settings import SharedSettings, read_settings
 
+app = typer.Typer(
+    name="cascade",
+    help="Run Cascade Speech-to-Speech, and look after it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("queues")(queues.show)
+app.add_typer(dead.app, name="dead")
+
 
 def main() -> None:
-    """Parse the command line and run what it asks for. Exits with 1 and a message on standard error if that fails."""
-    parser = argparse.ArgumentParser(prog="cascade", description="Run Cascade Speech-to-Speech without Docker.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    up = commands.add_parser("up", help="start the whole stack and keep it running until Ctrl-C")
-    up.add_argument("--port", type=int, help="the API's port; without it 8000, or a free one where that is taken")
-    commands.add_parser("demo", help="send a sample question through the stack and print what came back")
-    arguments = parser.parse_args()
-
-    data_dir = read_settings(SharedSettings).data_dir
+    """Run what the command line asks for. Exits with 1 and a message on standard error if that fails, with 2 if the
+    command line is wrong, and with 130 if it is interrupted."""
     # Stopping in order is what leaving the blocks does, whichever signal asks for it.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        if arguments.command == "up":
-            _up(data_dir, arguments.port)
-        else:
-            run_demo(data_dir)
+        app()
     except CommandError as error:
         sys.stderr.write(f"cascade: {error}\n")
         raise SystemExit(1) from None
@@ -37,7 +39,14 @@ def main() -> None:
         raise SystemExit(130) from None
 
 
-def _up(data_dir: Path, port: int | None) -> None:
+@app.command()
+def up(
+    port: Annotated[
+        int | None, typer.Option(help="The API's port; without it 8000, or a free one where that is taken.")
+    ] = None,
+) -> None:
+    """Start the whole stack without Docker, and keep it running until Ctrl-C."""
+    data_dir = read_settings(SharedSettings).data_dir
     running = find_running(data_dir)
     if running:
         raise CommandError(f"A stack is running already at {running.url}. Stop it, or set DATA_DIR to another folder.")
@@ -47,6 +56,12 @@ def _up(data_dir: Path, port: int | None) -> None:
             signal.pause()
     except KeyboardInterrupt:
         print("Stopped.")
+
+
+@app.command()
+def demo() -> None:
+    """Send a sample question through the stack and print what came back."""
+    run_demo(read_settings(SharedSettings).data_dir)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

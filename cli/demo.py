@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.errors import CommandError
-from cli.stack import Stack, running_stack
+from cli.stack import Stack, chosen_settings, running_stack
 from cli.state import find_running
 
 _STAGES = {"stt": "speech to text", "llm": "answer", "tts": "text to speech"}
@@ -55,7 +55,7 @@ def _a_stack(data_dir: Path, console: Console) -> Iterator[Stack]:
 
 
 def _ask(stack: Stack, question: Path) -> dict[str, Any]:
-    with httpx.Client(base_url=stack.url, timeout=70) as client:
+    with httpx.Client(base_url=stack.url, timeout=70, headers=_credentials()) as client:
         with question.open("rb") as file:
             accepted = client.post("/transcribe", files={"audio_file": file})
         accepted.raise_for_status()
@@ -64,6 +64,12 @@ def _ask(stack: Stack, question: Path) -> dict[str, Any]:
         reason = job["error"]["message"] if job["error"] else "It did not end within a minute."
         raise CommandError(f"The job is {job['status']}: {reason}")
     return job
+
+
+def _credentials() -> dict[str, str]:
+    """The first of the keys that the stack has been given, if it has."""
+    keys = chosen_settings().get("API_KEYS")
+    return {"X-API-Key": keys.partition(",")[0].strip()} if keys else {}
 
 
 def _waterfall(job: dict[str, Any]) -> Table:

@@ -1,5 +1,6 @@
 """The stack without Docker: Redis, the API and the three workers under one supervisor, started and stopped together."""
 
+import json
 import os
 import secrets
 import socket
@@ -48,18 +49,30 @@ password = {password}
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 """
 
-# A process that says it cannot start (1) or that a setting is wrong (2) is not started again; one that was killed is.
+# A process that was told to stop (0), or that says what to set otherwise (2), is not started again; any other is.
 _PROGRAM = """
 [program:{name}]
 command = {command}
 priority = {priority}
 startsecs = 0
 autorestart = unexpected
-exitcodes = 0,1,2
+exitcodes = 0,2
 stopwaitsecs = {stop_wait}
 stdout_logfile = /dev/stdout
 stdout_logfile_maxbytes = 0
 redirect_stderr = true
+"""
+
+# Other users of the machine reach its ports, too.
+_REDIS = """\
+bind 127.0.0.1
+port {port}
+requirepass {password}
+dir {folder}
+appendonly yes
+save ""
+maxmemory-policy noeviction
+loglevel warning
 """
 
 
@@ -85,24 +98,26 @@ def running_stack(data_dir: Path, port: int | None, *, log: int | None = None) -
     redis_dir = data_dir.resolve() / f"redis-{redis.major}"  # an older server cannot read a newer one's file
     redis_dir.mkdir(parents=True, exist_ok=True)
     python = sys.executable
-    programs = {
-        "redis": f"{redis.path} --bind 127.0.0.1 --port {redis_port} --dir {redis_dir} --appendonly yes --save '' "
-        "--maxmemory-policy noeviction --loglevel warning",
-        "api": f"{python} -m api",
-        "stt-worker": f"{python} -m stt_worker",
-        "llm-worker": f"{python} -m llm_worker",
-        "tts-worker": f"{python} -m tts_worker",
-    }
+    redis_password = secrets.token_hex(16)
     environment = _environment() | {
         "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+        "REDIS_PASSWORD": redis_password,
         "DATA_DIR": str(data_dir),
         "API_PORT": str(api_port),
     }
     with tempfile.TemporaryDirectory(prefix="cascade-") as runtime:
-        config = Path(runtime) / "supervisord.conf"
+        redis_config, config = Path(runtime) / "redis.conf", Path(runtime) / "supervisord.conf"
+        folder = json.dumps(str(redis_dir), ensure_ascii=False)  # Redis quotes as JSON does
+        _write_secret(redis_config, _REDIS.format(port=redis_port, password=redis_password, folder=folder))
+        programs = {
+            "redis": f"{redis.path} {redis_config}",
+            "api": f"{python} -m api",
+            "stt-worker": f"{python} -m stt_worker",
+            "llm-worker": f"{python} -m llm_worker",
+            "tts-worker": f"{python} -m tts_worker",
+        }
         password = secrets.token_hex(16)
-        config.touch(mode=0o600)
-        config.write_text(_configuration(runtime, password, programs))
+        _write_secret(config, _configuration(runtime, password, programs))
         command = [python, "-m", "supervisor.supervisord", "-c", str(config)]
         supervisor = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
@@ -112,6 +127,11 @@ def running_stack(data_dir: Path, port: int | None, *, log: int | None = None) -
         finally:
             supervisor.terminate()
             supervisor.wait()
+
+
+def _write_secret(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)
 
 
 def _configuration(runtime: str, password: str, programs: dict[str, str]) -> str:
@@ -128,9 +148,14 @@ def _configuration(runtime: str, password: str, programs: dict[str, str]) -> str
     return "".join(parts)
 
 
+def chosen_settings() -> dict[str, str | None]:
+    """What the environment and `.env` say; where both do, the environment counts."""
+    return {**dotenv_values(".env"), **os.environ}
+
+
 def _environment() -> dict[str, str]:
     """What the processes see: the caller's environment, and the embedded engines where nothing was chosen."""
-    chosen = {**dotenv_values(".env"), **os.environ}
+    chosen = chosen_settings()
     return dict(os.environ) | {name: engine for name, engine in EMBEDDED.items() if not chosen.get(name)}
 
 
@@ -163,7 +188,7 @@ def _wait_until_ready(stack: Stack, supervisor: subprocess.Popen[bytes], transpo
     while time.monotonic() < deadline:
         if supervisor.poll() is not None:
             raise CommandError("The stack ended while it was starting. Its log says why.")
-        _raise_if_one_gave_up(transport)
+        _raise_if_one_ended(transport)
         try:
             if httpx.get(f"{stack.url}/readyz", timeout=2).status_code == 200:
                 return
@@ -173,12 +198,13 @@ def _wait_until_ready(stack: Stack, supervisor: subprocess.Popen[bytes], transpo
     raise CommandError("The stack did not become ready in time. Its log says why.")
 
 
-def _raise_if_one_gave_up(transport: Any) -> None:
+def _raise_if_one_ended(transport: Any) -> None:
+    # For whatever reason: one that crashes whenever it starts would be started again and again.
     try:
         processes: Any = ServerProxy("http://localhost", transport).supervisor.getAllProcessInfo()
     except (OSError, Fault):
         transport.close()  # else it goes on with a connection that has failed
         return  # the supervisor itself is not up yet
-    ended = [process["name"] for process in processes if process["statename"] in ("EXITED", "FATAL")]
+    ended = [process["name"] for process in processes if process["stop"] or process["statename"] == "FATAL"]
     if ended:
-        raise CommandError(f"{', '.join(ended)} could not start. The line with cannot_start in the log says why.")
+        raise CommandError(f"{', '.join(ended)} could not start. Its last lines in the log say why.")

@@ -9,12 +9,13 @@ import sys
 import time
 import wave
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from redis import AuthenticationError, Redis
 
 from services import QUESTION
 
@@ -68,29 +69,70 @@ def test_the_demonstration_shows_a_question_and_its_answer(tmp_path):
     assert str(answer) in printed
     with wave.open(str(answer)) as file:
         assert file.getnframes() / file.getframerate() > 1
-    assert not [process for process in psutil.process_iter(["cmdline"]) if _is_of(process, data_dir)]
+    assert not [process for process in psutil.process_iter(["cwd"]) if _is_of(process, tmp_path)]
 
 
-def _is_of(process: psutil.Process, data_dir: Path) -> bool:
-    return any(str(data_dir) in word for word in process.info["cmdline"] or ())
+def _is_of(process: psutil.Process, folder: Path) -> bool:
+    return Path(process.info["cwd"] or "/").is_relative_to(folder)
+
+
+def processes(up: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(up.pid).children(recursive=True)
+
+
+def worker(up: subprocess.Popen[str], name: str, *, other_than: int = 0) -> psutil.Process:
+    """The process that runs a worker's module, once there is one."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for process in processes(up):
+            with suppress(psutil.Error):  # it ended meanwhile
+                if process.cmdline()[-2:] == ["-m", name] and process.pid != other_than:
+                    return process
+        time.sleep(0.1)
+    pytest.fail(f"{name} does not run")
+
+
+def wait_until_ready(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while httpx.get(f"{url}/readyz").status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+#: What every Python process runs first: the LLM worker ends when it is told, as by an exception that nobody caught.
+DIES_WHEN_TOLD = """
+import os, sys, threading, time
+
+def watch():
+    while not os.path.exists("die"):
+        time.sleep(0.05)
+    os.remove("die")
+    os._exit(1)
+
+if "llm_worker" in sys.orig_argv:
+    threading.Thread(target=watch, daemon=True).start()
+"""
+
+
+def test_a_worker_that_ends_unexpectedly_is_started_again(tmp_path):
+    """An exit status of 1, as Python gives for an exception that nobody caught, is no reason to stay away."""
+    (tmp_path / "sitecustomize.py").write_text(DIES_WHEN_TOLD)
+    with stack(tmp_path / "volume", PYTHONPATH=str(tmp_path)) as (url, up):
+        first = worker(up, "llm_worker")
+        (tmp_path / "die").touch()
+        first.wait(10)
+        worker(up, "llm_worker", other_than=first.pid)
+        wait_until_ready(url)
 
 
 def test_a_worker_that_is_killed_is_started_again(tmp_path):
     """The stack mends itself, and the demonstration uses it where it runs."""
     data_dir = tmp_path / "volume"
     with stack(data_dir) as (url, up):
-        [worker] = [
-            process
-            for process in psutil.Process(up.pid).children(recursive=True)
-            if process.cmdline()[-2:] == ["-m", "stt_worker"]
-        ]
-        worker.kill()
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            pids = [process.pid for process in psutil.Process(up.pid).children(recursive=True)]
-            if worker.pid not in pids and httpx.get(f"{url}/readyz").status_code == 200:
-                break
-            time.sleep(0.2)
+        first = worker(up, "stt_worker")
+        first.kill()
+        worker(up, "stt_worker", other_than=first.pid)
+        wait_until_ready(url)
         demo = command("demo", data_dir=data_dir)
         printed, _ = demo.communicate(timeout=110)
         assert f"Using the stack at {url}" in printed
@@ -100,6 +142,20 @@ def test_a_worker_that_is_killed_is_started_again(tmp_path):
         printed, _ = second.communicate(timeout=60)
         assert (second.returncode, "running already" in printed) == (1, True)
     assert not (data_dir / "stack.json").exists()
+
+
+def test_nobody_else_on_the_machine_can_read_the_queue(tmp_path):
+    """Redis asks for a password, and no list of processes shows it."""
+    with stack(tmp_path / "volume") as (_, up):
+        [server] = [process for process in processes(up) if process.name() == "redis-server"]
+        [port] = {socket.laddr.port for socket in server.net_connections("tcp") if socket.status == psutil.CONN_LISTEN}
+        with Redis(port=port) as stranger, pytest.raises(AuthenticationError):
+            stranger.keys()
+        password = worker(up, "llm_worker").environ()["REDIS_PASSWORD"]
+        with Redis(port=port, password=password) as ours:
+            assert ours.keys()
+        shown = " ".join(word for process in psutil.process_iter(["cmdline"]) for word in process.info["cmdline"] or ())
+        assert password not in shown
 
 
 def test_a_taken_port_is_told(tmp_path):
@@ -114,12 +170,28 @@ def test_a_taken_port_is_told(tmp_path):
     assert f"Port {port} is taken" in printed
 
 
-def test_a_worker_that_cannot_start_ends_the_start(tmp_path):
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        pytest.param({"STT_ENGINE": "nonsense"}, "Set STT_ENGINE to one of", id="unknown engine"),
+        pytest.param({"STT_MAX_AUDIO_S": "long"}, "Correct STT_MAX_AUDIO_S in the environment", id="not a number"),
+    ],
+)
+def test_a_worker_that_cannot_start_ends_the_start(tmp_path, settings, told):
     """The line that names the variable is shown, and nothing is left running."""
-    data_dir = tmp_path / "volume"
-    up = command("up", data_dir=data_dir, STT_ENGINE="nonsense")
+    up = command("up", data_dir=tmp_path / "volume", **settings)
     printed, _ = up.communicate(timeout=100)
     assert up.returncode == 1
-    assert "Set STT_ENGINE to one of" in printed
+    assert told in printed
     assert "stt-worker could not start" in printed
     assert "Traceback" not in printed
+    assert not [process for process in psutil.process_iter(["cwd"]) if _is_of(process, tmp_path)]
+
+
+def test_a_worker_that_crashes_whenever_it_starts_ends_the_start(tmp_path):
+    """It is not started again and again."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nif 'llm_worker' in sys.orig_argv: raise SystemExit(1)\n")
+    up = command("up", data_dir=tmp_path / "volume", PYTHONPATH=str(tmp_path))
+    printed, _ = up.communicate(timeout=100)
+    assert up.returncode == 1
+    assert "llm-worker could not start" in printed
