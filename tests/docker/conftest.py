@@ -17,6 +17,9 @@ ROOT = HERE.parents[1]
 #: Whoever has checked out the tree: here somebody who is neither root nor the default 1000.
 SOMEBODY = 4321
 
+#: What a configuration file would take for something else.
+REDIS_PASSWORD = 'p4ss"w@rd\\1'
+
 #: The same at each run, so that the engine's layers are found again.
 PROJECT = "cascade-test"
 
@@ -48,7 +51,7 @@ def images() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def tree(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what the images are built from, with an empty volume and the embedded engines in `.env`."""
+    """A copy of what the images are built from, with an empty volume, the embedded engines and a password."""
     tree = tmp_path_factory.mktemp("stack") / "tree"
     shutil.copytree(
         ROOT, tree, ignore=shutil.ignore_patterns(".*cache", ".git", ".venv", ".env", "shared_data", "models", "tests")
@@ -57,7 +60,8 @@ def tree(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Pa
     (tree / "shared_data").mkdir()
     os.chown(tree / "shared_data", owner, -1)
     engines = {"STT_ENGINE": "pocketsphinx", "LLM_ENGINE": "offline", "TTS_ENGINE": "espeak"}
-    settings = {**images, **engines, "CASCADE_UID": owner, "CASCADE_GID": owner, "API_PORT": free_port()}
+    owners = {"CASCADE_UID": owner, "CASCADE_GID": owner}
+    settings = {**images, **engines, **owners, "API_PORT": free_port(), "REDIS_PASSWORD": REDIS_PASSWORD}
     (tree / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     return tree
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 SERVICES = ("api", "stt-worker", "llm-worker", "tts-worker")
+CONTAINERS = (*SERVICES, "redis")
 
 
 def compose_command() -> list[str] | None:
@@ -53,7 +54,7 @@ class Stack:
         options = [f"--scale={stage}-worker={count}" for stage, count in scale.items()]
         self.compose("up", "--detach", "--no-build", *options)
         deadline = time.monotonic() + 90
-        for service in (*SERVICES, "redis"):
+        for service in CONTAINERS:
             for container in self.containers(service):
                 while (health := inspect(container)["State"]["Health"])["Status"] != "healthy":
                     assert time.monotonic() < deadline, f"{service} is not healthy: {health}\n{self.logs(container)}"

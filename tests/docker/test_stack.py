@@ -1,4 +1,4 @@
-"""The real containers: built, started, killed."""
+"""The real containers: built, started, killed. `test_hardening.py` has what they may not do."""
 
 import io
 import os
@@ -28,7 +28,7 @@ def long_question() -> bytes:
     out = io.BytesIO()
     with wave.open(out, "wb") as repeated:
         repeated.setparams(parameters)
-        repeated.writeframes(frames * 6)
+        repeated.writeframes(frames * 20)
     return out.getvalue()
 
 
@@ -40,18 +40,6 @@ def test_the_answer_lies_on_the_host_and_belongs_to_the_caller(stack: Stack) -> 
     assert answer.stat().st_uid == stack.uid
     with wave.open(str(answer)) as spoken:
         assert spoken.getnframes() / spoken.getframerate() > 0.5
-
-
-@every_service
-def test_a_container_has_no_rights(stack: Stack, service: str) -> None:
-    """The service's process is not root, has no capability, gains none, and cannot write to its image."""
-    (container,) = stack.containers(service)
-    status = run("docker", "exec", container, "cat", "/proc/1/status")
-    facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    assert facts["Uid"].split() == [str(stack.uid)] * 4
-    assert int(facts["CapEff"], 16) == int(facts["CapBnd"], 16) == 0
-    assert facts["NoNewPrivs"] == "1"
-    assert inspect(container)["HostConfig"]["ReadonlyRootfs"]
 
 
 def test_a_worker_whose_processes_all_die_comes_back_and_finishes(stack: Stack, long_question: bytes) -> None:

@@ -36,7 +36,9 @@ METADATA = {"pyproject.toml", "README.md", "LICENSE"}
 IN_THE_IMAGE = {"DATA_DIR", "MODELS_DIR", "HEALTH_FILE", "API_HOST", "API_PORT"}
 
 #: Read by the compose files and by no service.
-OF_COMPOSE = {"API_BIND", "API_PORT", "BASE_IMAGE", "CASCADE_GID", "CASCADE_UID", "OLLAMA_IMAGE", "REDIS_IMAGE"}
+OF_COMPOSE = {"API_BIND", "API_PORT", "BASE_IMAGE", "CASCADE_GID", "CASCADE_UID", "OLLAMA_IMAGE", "REDIS_IMAGE"} | {
+    f"{name}_MEMORY" for name in ("API", "STT", "LLM", "TTS", "REDIS", "OLLAMA")
+}
 
 every_service = pytest.mark.parametrize("service", SETTINGS)
 
@@ -90,7 +92,8 @@ def test_every_service_that_keeps_running_has_a_health_check() -> None:
 
 
 def test_only_the_api_is_published_and_only_to_this_machine() -> None:
-    """Redis has no password, so nobody outside may reach it; a worker with a fixed port could not be scaled."""
+    """Nobody outside may reach Redis, which needs no password by default; a worker with a fixed port could not be
+    scaled."""
     published = {name: service["ports"] for name, service in COMPOSE["services"].items() if "ports" in service}
     assert published == {"api": ["${API_BIND:-127.0.0.1}:${API_PORT:-8000}:8000"]}
     assert not any("container_name" in service for service in COMPOSE["services"].values())
@@ -102,7 +105,8 @@ def test_every_setting_reaches_its_container(service: str) -> None:
     environment = COMPOSE["services"][service]["environment"]
     assert set(environment) == variables(service) - IN_THE_IMAGE
     for name, value in environment.items():
-        assert value in (f"${{{name}:-}}", "redis://redis:6379/0"), name
+        default = "redis://redis:6379/0" if name == "REDIS_URL" else ""
+        assert value == f"${{{name}:-{default}}}"
 
 
 @every_service
@@ -119,17 +123,36 @@ def test_the_compose_files_read_no_variable_that_nobody_knows() -> None:
     assert set(re.findall(r"\$\{(\w+)", text)) <= known
 
 
-@every_service
+@pytest.mark.parametrize("service", COMPOSE["services"])
 def test_a_container_can_do_little_harm(service: str) -> None:
-    """Read-only, without capabilities, not root; and it is given longer to stop than a worker takes."""
+    """Each starts without capabilities, gains none, and can take neither all memory nor all processes of its host."""
     options = COMPOSE["services"][service]
-    assert options["read_only"]
     assert options["cap_drop"] == ["ALL"]
     assert options["security_opt"] == ["no-new-privileges:true"]
+    assert re.fullmatch(r"\$\{[A-Z]+_MEMORY:-\d+[mg]\}|\d+m", options["mem_limit"])
+    assert 0 < options["pids_limit"] <= 512
+    assert options.get("read_only") or service.startswith("ollama"), "only an image that is not ours may be written to"
+    if "cap_add" in options:
+        assert (options["restart"], options["network_mode"]) == ("no", "none"), "who may do more, hears nobody"
+
+
+@every_service
+def test_a_service_is_not_root_and_has_time_to_stop(service: str) -> None:
+    """It runs as the owner of the volume, under an init, and is given longer to stop than a worker takes."""
+    options = COMPOSE["services"][service]
     assert options["user"] == "${CASCADE_UID:-1000}:${CASCADE_GID:-1000}"
     assert options["init"]
+    assert all("noexec" in tmpfs and "size=" in tmpfs for tmpfs in options["tmpfs"])
     grace_s = SttSettings.model_fields["shutdown_grace_s"].default
     assert int(options["stop_grace_period"].removesuffix("s")) > grace_s + 5
+
+
+def test_redis_is_on_a_network_of_its_own() -> None:
+    """Only the four services share it, and it leads nowhere else."""
+    networks = {name: service.get("networks", ["default"]) for name, service in COMPOSE["services"].items()}
+    assert networks["redis"] == ["queue"]
+    assert COMPOSE["networks"]["queue"] == {"internal": True}
+    assert {name for name, names in networks.items() if "queue" in names} == {*SETTINGS, "redis"}
 
 
 @pytest.mark.parametrize("files", [["docker-compose.yml"], ["docker-compose.yml", "docker-compose.gpu.yml"]])
