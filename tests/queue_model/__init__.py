@@ -1,0 +1,1 @@
+"""A model of the queue, held against the real one."""
