@@ -1,0 +1,107 @@
+"""What is read back from Redis: jobs and tasks as the queue wrote them, and as somebody else did."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.job import STAGES, Job, stage_after, task_name
+from shared.task import Claim, Outcome
+
+JOB_IDS = st.uuids().map(lambda job_id: job_id.hex)
+TIMES_MS = st.integers(0, 4_000_000_000_000)
+TEXT = st.text(max_size=40)
+
+#: A hash as the scripts write it, with any of its optional fields.
+HASHES = st.fixed_dictionaries(
+    {
+        "job_id": JOB_IDS,
+        "status": st.sampled_from(["pending", "processing", "completed", "failed", "cancelled"]),
+        "created_at": TIMES_MS.map(str),
+        "updated_at": TIMES_MS.map(str),
+    },
+    optional={
+        **dict.fromkeys(("transcript", "language", "response", "error_code", "error_message"), TEXT),
+        **{f"{name}:{stage}": TEXT for name in ("engine", "model") for stage in STAGES},
+        **{f"{name}:{stage}": TIMES_MS.map(str) for name in ("queued_at", "begun_at", "done_at") for stage in STAGES},
+        **{f"attempts:{stage}": st.integers(0, 10**6).map(str) for stage in STAGES},
+        **{name: TIMES_MS.map(str) for name in ("ended_at", "first_audio_at")},
+        "duration_s": st.floats(0, 1e6).map("{:.3f}".format),
+    },
+)
+
+
+@given(HASHES)
+def test_a_job_is_read_as_it_was_written(fields: dict[str, str]) -> None:
+    """No field is lost or mixed up, and what is read survives a trip as JSON."""
+    job = Job.from_hash(fields)
+    assert (job.job_id, job.status, job.transcript) == (fields["job_id"], fields["status"], fields.get("transcript"))
+    assert round(job.created_at.timestamp() * 1000) == int(fields["created_at"])
+    assert job.attempts == {
+        stage: int(fields[f"attempts:{stage}"]) for stage in STAGES if f"attempts:{stage}" in fields
+    }
+    assert {stage for stage in STAGES if f"engine:{stage}" in fields} == set(job.engines)
+    assert (job.error is not None) == ("error_code" in fields)
+    assert Job.model_validate_json(job.model_dump_json()) == job
+
+
+@given(HASHES, st.data())
+def test_a_job_that_somebody_changed_by_hand_is_read_or_refused(fields: dict[str, str], data: st.DataObject) -> None:
+    """A field too few or of another kind is one of three kinds of error, never a job that claims to be another."""
+    name = data.draw(st.sampled_from(sorted(fields)))
+    value = data.draw(st.none() | TEXT | st.integers().map(str) | st.floats().map(str))
+    changed = {key: text for key, text in (fields | {name: value}).items() if text is not None}
+    try:
+        job = Job.from_hash(changed)
+    except (LookupError, ValueError, OverflowError):
+        return
+    assert job.job_id == changed["job_id"]
+
+
+@given(
+    st.sampled_from(STAGES), JOB_IDS, st.none() | st.just("join") | st.integers(0, 10**6), st.dictionaries(TEXT, TEXT)
+)
+def test_a_task_is_read_as_it_was_named(stage: Any, job_id: str, part: Any, fields: dict[str, str]) -> None:
+    """Its job and its part come out of its name."""
+    pairs = [text for pair in fields.items() for text in pair]
+    claim = Claim.read(["begun", task_name(stage, job_id, part), "3", "input", pairs], "token")
+    assert claim is not None
+    assert (claim.job_id, claim.part) == (job_id, None if part is None else str(part))
+    assert (claim.attempt, claim.fields) == (3, fields)
+
+
+@given(st.lists(st.sampled_from(STAGES), min_size=1, max_size=3, unique=True))
+def test_a_route_is_walked_once_from_end_to_end(stages: list[Any]) -> None:
+    """Each stage leads to the next, and the last to none."""
+    walked = [stages[0]]
+    while (following := stage_after(",".join(stages), walked[-1])) is not None:
+        walked.append(following)
+    assert walked == stages
+
+
+@given(st.text(max_size=30), st.sampled_from(STAGES))
+def test_a_route_without_the_stage_is_an_error(route: str, stage: Any) -> None:
+    """A route that somebody changed by hand does not lead on from where nobody is."""
+    if stage not in route.split(","):
+        with pytest.raises(ValueError, match="not in list"):
+            stage_after(route, stage)
+
+
+@given(
+    st.dictionaries(TEXT, TEXT),
+    st.lists(st.tuples(TEXT, TEXT)),
+    st.none() | TEXT,
+    st.none() | st.tuples(st.integers(0), TEXT),
+)
+def test_an_outcome_reaches_the_script_as_it_is(
+    fields: dict[str, str], following: list[tuple[str, str]], join: str | None, part: tuple[int, str] | None
+) -> None:
+    """Every text of it, in JSON without the word null, which Lua would take for something."""
+    plain = json.loads(Outcome(fields, following, join, part).as_json())
+    assert plain["fields"] == fields
+    assert [tuple(task) for task in plain["next"]] == following
+    assert plain.get("join") == join
+    assert (tuple(plain["part"]) if "part" in plain else None) == part
+    assert None not in plain.values()
