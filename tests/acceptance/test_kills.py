@@ -109,3 +109,25 @@ def test_two_workers_serve_two_jobs_at_once(services):
     jobs = [services.upload() for _ in range(2)]
     waits = [services.ended(job_id)["timings"]["stages"]["stt"]["waited_s"] for job_id in jobs]
     assert max(waits) < 1.5
+
+
+def test_a_killed_tts_worker_costs_the_segment_in_hand(services):
+    """Of a long answer, what was spoken before stays spoken: one segment is done twice, the others once."""
+    services.start("api", "stt", "llm", "tts")
+    services.wait_until_ready()
+    services.delay("tts", 0.5)
+    job_id = services.upload(system_prompt="twelve sentences")
+    services.until_working(job_id, "tts")
+    time.sleep(2)
+    spoken = [name for name in services.files() if name.startswith("work/")]
+    assert len(spoken) >= 2
+    services.start("tts-2")
+    services.wait_until_ready(tts=2)
+    services.kill("tts")
+    services.delay("tts", 0)
+    job = services.ended(job_id)
+    assert_whole(services, job)
+    segments = len({name.rpartition("/")[2].partition("-")[0] for name in services.files() if name.startswith("work/")})
+    assert segments == 12
+    assert job["attempts"]["tts"] == segments + 1 + 1, "each once, one twice, and the join"
+    assert set(spoken) <= set(services.files())
