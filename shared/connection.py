@@ -118,8 +118,10 @@ def _keepalive() -> dict[int, int]:
 
 
 #: Answers that mean "not now" or "not you": what is asked is right, and may be asked again. Of an error in a script
-#: Redis 6 quotes the answer in the middle.
-_REFUSAL = re.compile(r"(^|-)(DENIED|LOADING|MASTERDOWN|MISCONF|NOAUTH|NOPERM|NOREPLICAS|OOM|READONLY|WRONGPASS) ")
+#: Redis 6 quotes the answer in the middle, as redis-py does of one in a pipeline.
+_REFUSAL = re.compile(
+    r"(^|[-('\"])(BUSY|DENIED|LOADING|MASTERDOWN|MISCONF|NOAUTH|NOPERM|NOREPLICAS|OOM|READONLY|WRONGPASS) "
+)
 
 #: redis-py cuts the first word off for these.
 _REFUSED = (exceptions.OutOfMemoryError, exceptions.ReadOnlyError, exceptions.NoPermissionError)

@@ -5,6 +5,9 @@ import random
 from uuid import uuid4
 
 import pytest
+from redis import Redis, exceptions
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from shared.errors import QueueFull, QueueUnavailable
 from shared.job import task_name
@@ -166,6 +169,38 @@ async def test_a_redis_that_refuses_us_is_not_answering(queue, driver):
     finally:
         driver.redis.config_set("maxmemory", "0")
     await driver.submit()
+
+
+async def test_a_refusal_is_known_wherever_the_client_tells_it(queue, driver):
+    """In a script, alone, or amid what a claim sends at once, where the client library puts its own words before it."""
+    await driver.submit()
+    await driver.enlist("stt-1")
+    driver.redis.config_set("min-replicas-to-write", 1)
+    try:
+        for refused in (driver.submit(), driver.enlist("stt-2"), queue.claim("stt-1", "stt", "t")):
+            with pytest.raises(QueueUnavailable):
+                await refused
+    finally:
+        driver.redis.config_set("min-replicas-to-write", 0)
+    assert await queue.claim("stt-1", "stt", "t") is not None
+
+
+async def test_a_busy_redis_is_not_answering(queue, driver, shared_redis):
+    """While somebody's script takes too long, every job is where it was."""
+    await driver.submit()
+    await driver.enlist("stt-1")
+    before = driver.redis.config_get("lua-time-limit")["lua-time-limit"]
+    driver.redis.config_set("lua-time-limit", 1)
+    impatient = Redis.from_url(shared_redis.url, socket_timeout=0.2, retry=Retry(NoBackoff(), 0))
+    with impatient as other, pytest.raises(exceptions.TimeoutError):
+        other.eval("while true do end", 0)
+    try:
+        with pytest.raises(QueueUnavailable):
+            await queue.claim("stt-1", "stt", "t")
+    finally:
+        driver.redis.script_kill()
+        driver.redis.config_set("lua-time-limit", before)
+    assert await queue.claim("stt-1", "stt", "t") is not None
 
 
 async def test_a_connection_that_broke_while_idle_is_not_noticed(queue, driver):

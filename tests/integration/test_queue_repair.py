@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from redis import Redis
 
+from shared.errors import QueueUnavailable
 from shared.keys import KEYS
 from shared.task import Claim, Outcome, WorkerInfo
 
@@ -58,6 +59,19 @@ async def test_the_audit_ends_a_job_that_nothing_can_continue(driver, queue):
     await queue.audit(older_than_s=0)
     assert (await queue.job(job_id)).status == "failed"
     assert driver.redis.zcard(KEYS["LIVE"]) == 0
+
+
+async def test_the_audit_blames_no_job_for_a_redis_without_memory(driver, queue):
+    """What it finds then it leaves alone, and puts back when there is room."""
+    lost = await driver.submit()
+    driver.redis.delete(KEYS["QUEUE"] + "stt")
+    driver.redis.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(QueueUnavailable):
+            await queue.audit(older_than_s=0)
+    finally:
+        driver.redis.config_set("maxmemory", "0")
+    assert await queue.audit(older_than_s=0) == [f"stt:{lost}"]
 
 
 async def test_a_second_copy_of_a_task_does_no_harm(driver, queue):
