@@ -38,6 +38,8 @@ class CascadeError(Exception):
     max_backoff_s: ClassVar[float] = 60.0
     #: How many times MAX_ATTEMPTS it is tried.
     patience: ClassVar[int] = 1
+    #: Whether it has nothing to do with the job, so that its tries do not count when something else goes wrong.
+    is_blameless: ClassVar[bool] = False
 
     def __init__(self, message: str | None = None, *, retry_after_s: float | None = None) -> None:
         super().__init__(message or self.message)
@@ -176,7 +178,8 @@ class StorageFull(CascadeError):
     code = "storage_full"
     message = "The service has no disk space left."
     retryable = True
-    patience = 4  # about a quarter of an hour, for somebody to make room: no job is to blame, and all are met by it
+    patience = 4  # some minutes, for somebody to make room
+    is_blameless = True  # all jobs are met by it
 
 
 class QueueFull(CascadeError):

@@ -186,9 +186,11 @@ class Queue:
         """Set aside a held task at which a script has raised QueueUnreadable; False if it is not held."""
         return bool(await self.redis.run("quarantine", worker, task))
 
-    async def retry(self, worker: str, claim: Claim, delay_s: float, code: str, *, crashed: bool) -> str:
-        delay_ms = round(delay_s * 1000)
-        return str(await self.redis.run("retry", claim.task, worker, claim.token, delay_ms, code, int(crashed)))
+    async def retry(
+        self, worker: str, claim: Claim, delay_s: float, code: str, *, crashed: bool, excused: bool = False
+    ) -> str:
+        how = round(delay_s * 1000), code, int(crashed), int(excused)
+        return str(await self.redis.run("retry", claim.task, worker, claim.token, *how))
 
     async def bury(self, worker: str, claim: Claim, code: str, message: str) -> str:
         return str(await self.redis.run("bury", claim.task, worker, claim.token, code, message))

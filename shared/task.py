@@ -28,13 +28,16 @@ class Claim:
     fields: dict[str, str]
     """The job-status hash."""
 
+    excused: int = 0
+    """How many of the attempts before failed by what the job has nothing to do with."""
+
     @classmethod
     def read(cls, reply: list[Any], token: str) -> Self | None:
         """What `begin.lua` replies; None unless an attempt was begun."""
         if reply[0] != "begun":
             return None
         pairs = iter(reply[4])
-        return cls(reply[1], token, int(reply[2]), reply[3], dict(zip(pairs, pairs, strict=True)))
+        return cls(reply[1], token, int(reply[2]), reply[3], dict(zip(pairs, pairs, strict=True)), int(reply[5]))
 
     @property
     def job_id(self) -> str:

@@ -110,7 +110,7 @@ class Worker:
             try:
                 async with self._taking:
                     claim = await self._next_claim()
-            except QueueUnavailable:
+            except (QueueUnavailable, QueueUnreadable):  # the latter where what is in its own hands cannot be read
                 self._in_doubt = True
                 await asyncio.sleep(RECONNECT_S)
             if claim is None:
@@ -141,7 +141,8 @@ class Worker:
 
     async def _quarantine(self, task: str | None) -> None:
         """Set aside what has just come, or the task that is named: no script can make sense of it."""
-        task = task or next(iter(await self._queue.held(self.name)), None)
+        if task is None:  # what runs is not what has just come
+            task = next((held for held in await self._queue.held(self.name) if held not in self._running), None)
         if task is None or not await self._queue.quarantine(self.name, task):
             await asyncio.sleep(RECONNECT_S)  # what cannot be read is the list itself: there is nothing to do but wait
         self._log.error("task_unreadable", task=task)
@@ -193,13 +194,14 @@ class Worker:
     async def _fail(self, claim: Claim, error: CascadeError, log: structlog.typing.FilteringBoundLogger) -> None:
         """Have the task done again later, or set it aside."""
         crashed = isinstance(error, EngineCrashed | EngineTimeout)
-        again = error.retryable and claim.attempt < self._max_attempts * error.patience
+        tries = claim.attempt if error.is_blameless else claim.attempt - claim.excused
+        again = error.retryable and tries < self._max_attempts * error.patience
         delay_s = _backoff_s(claim.attempt, error) if again else None
 
         def give_up() -> Awaitable[str]:
             if delay_s is None:
                 return self._queue.bury(self.name, claim, error.code, error.public_message)
-            return self._queue.retry(self.name, claim, delay_s, error.code, crashed=crashed)
+            return self._queue.retry(self.name, claim, delay_s, error.code, crashed=crashed, excused=error.is_blameless)
 
         try:
             log.warning(f"task_{await self._persist(give_up)}", code=error.code, delay_s=delay_s)

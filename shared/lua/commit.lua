@@ -5,7 +5,7 @@
 --      5 token of the next attempt; absent to begin nothing
 -- Replies {verdict} or {verdict, what begin.lua replies}. The verdict is 'committed', 'over' (the job ended meanwhile) or
 -- 'stale' (the task is not, or no longer, this attempt's).
-local function commit(task, worker, token, payload)
+local function commit(task, worker, token, outcome)
   local stage, job = parse(task)
   local hindrance = settle(job, task, worker, token)
   if hindrance then
@@ -14,14 +14,13 @@ local function commit(task, worker, token, payload)
   close(job, task)
 
   local now = now_ms()
-  local outcome = cjson.decode(payload)
   local changed = {'updated_at', now, 'done_at:' .. stage, now}
   for field, value in pairs(outcome.fields) do
     changed[#changed + 1] = field
     changed[#changed + 1] = value
   end
   redis.call('HSET', JOB .. job, unpack(changed))
-  redis.call('HINCRBY', DONE, stage .. ':' .. minute_of(now), 1)
+  redis.pcall('HINCRBY', DONE, stage .. ':' .. minute_of(now), 1)
   fan_out(job, outcome.next, outcome.join, now)
 
   local tasks, part = TASKS .. job, outcome.part
@@ -49,7 +48,8 @@ local function commit(task, worker, token, payload)
   return 'committed'
 end
 
-local verdict = commit(ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+local outcome = cjson.decode(ARGV[4]) -- first: if this fails, nothing has changed
+local verdict = commit(ARGV[1], ARGV[2], ARGV[3], outcome)
 if ARGV[5] then
   return {verdict, begin(ARGV[2], ARGV[5], (parse(ARGV[1])))}
 end

@@ -2,7 +2,8 @@
 --
 -- A task is named "<stage>:<job id>" with, for a part of a joined whole, ":<index>" or ":join" behind it.
 -- The TASKS hash of a job holds, for each open task: input:<task>, and while it is claimed token:<task> and worker:<task>;
--- attempts:<task> counts its executions, crashes:<task> those that did not end in an orderly way.
+-- attempts:<task> counts its executions, crashes:<task> those that did not end in an orderly way, excused:<task> those that
+-- failed by what the job has nothing to do with.
 
 local function now_ms()
   local time = redis.call('TIME') -- Redis's own clock: those of workers may differ
@@ -70,7 +71,7 @@ end
 
 local function close(job, task)
   redis.call('HDEL', TASKS .. job, 'input:' .. task, 'token:' .. task, 'worker:' .. task,
-    'attempts:' .. task, 'crashes:' .. task)
+    'attempts:' .. task, 'crashes:' .. task, 'excused:' .. task)
 end
 
 -- Let go of a task whose attempt has ended. Replies what keeps the caller from going on: 'stale' if it was not, or no
@@ -164,8 +165,8 @@ local function begin(worker, token, stage, task)
     return {'dropped', 'over'}
   end
   local tasks = TASKS .. job
-  local input, last_token, attempts, owner, crashes = unpack(redis.call('HMGET', tasks,
-    'input:' .. task, 'token:' .. task, 'attempts:' .. task, 'worker:' .. task, 'crashes:' .. task))
+  local input, last_token, attempts, owner, crashes, excused = unpack(redis.call('HMGET', tasks,
+    'input:' .. task, 'token:' .. task, 'attempts:' .. task, 'worker:' .. task, 'crashes:' .. task, 'excused:' .. task))
   if not input then
     redis.call('LREM', held, 1, task)
     return {'dropped', 'done'} -- a second copy of a task that has been committed
@@ -188,7 +189,7 @@ local function begin(worker, token, stage, task)
       return {'dropped', 'worker_died'}
     end
     -- One that was struck off while it was paused may die before its next beat: somebody must look into its hands.
-    redis.call('ZADD', WORKERS, 'NX', now + LEASE_MS, worker)
+    redis.pcall('ZADD', WORKERS, 'NX', now + LEASE_MS, worker) -- no job is to blame if that is no sorted set
     redis.call('HSET', tasks, 'token:' .. task, token, 'worker:' .. task, worker,
       'attempts:' .. task, attempt, 'crashes:' .. task, crashes)
     local begun = 'begun_at:' .. stage
@@ -198,5 +199,5 @@ local function begin(worker, token, stage, task)
       publish(job, 'processing', {stage = stage, attempt = attempt})
     end
   end
-  return {'begun', task, attempt, input, fields}
+  return {'begun', task, attempt, input, fields, tonumber(excused) or 0}
 end

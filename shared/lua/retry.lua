@@ -1,5 +1,6 @@
 -- Put a task that failed into the delayed set. Defends against flaky upstreams, and against retries that get lost.
--- ARGV 1 task  2 worker  3 token  4 delay, ms  5 error code  6 '1' if the engine crashed on it
+-- ARGV 1 task  2 worker  3 token  4 delay, ms  5 error code  6 '1' if the engine crashed on it  7 '1' if the job has
+-- nothing to do with it
 -- Replies 'delayed', 'over' or 'stale'.
 local task, worker, token = ARGV[1], ARGV[2], ARGV[3]
 local stage, job = parse(task)
@@ -11,6 +12,9 @@ local now = now_ms()
 disown(job, task)
 if ARGV[6] ~= '1' then
   redis.call('HINCRBY', TASKS .. job, 'crashes:' .. task, -1) -- it ended in an orderly way
+end
+if ARGV[7] == '1' then
+  redis.call('HINCRBY', TASKS .. job, 'excused:' .. task, 1)
 end
 redis.call('ZADD', DELAYED, now + ARGV[4], task)
 redis.call('HSET', JOB .. job, 'updated_at', now)

@@ -3,14 +3,14 @@
 -- ARGV 1 job id
 -- Replies 'revived', 'gone', 'not_failed', or 'nothing_left' if what it would need has been purged.
 local job = ARGV[1]
-local status = redis.call('HGET', JOB .. job, 'status')
+local status, route = unpack(redis.call('HMGET', JOB .. job, 'status', 'route'))
 if not status then
   return 'gone'
 elseif status ~= 'failed' then
   return 'not_failed'
 end
 local tasks, open = TASKS .. job, open_tasks(job)
-if #open == 0 then
+if #open == 0 or not route then -- the latter where what was stored of it could not be read
   return 'nothing_left'
 end
 local held = {}
@@ -25,7 +25,7 @@ for _, task in ipairs(open) do
     redis.call('LREM', DEAD, 0, task)
     redis.call('ZREM', DELAYED, task)
     redis.call('LREM', queue, 0, task)
-    redis.call('HDEL', tasks, 'attempts:' .. task, 'crashes:' .. task)
+    redis.call('HDEL', tasks, 'attempts:' .. task, 'crashes:' .. task, 'excused:' .. task)
     disown(job, task)
     redis.call('LPUSH', queue, task)
   end

@@ -33,6 +33,10 @@ class Transcript:
         """
         if not isinstance(self.text, str) or not isinstance(self.language, str):
             raise EngineError
+        try:
+            f"{self.text}{self.language}".encode()
+        except UnicodeEncodeError:  # half a character cannot be stored
+            raise EngineError from None
         if not self.text.strip():
             raise NoSpeech
 

@@ -104,6 +104,17 @@ async def test_purging_one_job_leaves_the_others(driver, queue, operations):
     assert driver.redis.exists(KEYS["DEAD"]) == 0
 
 
+async def test_purging_a_stray_copy_leaves_its_live_job_alone(driver, queue, operations):
+    """Somebody has pushed it onto another stage's list, where it was set aside."""
+    job_id = await driver.submit()
+    driver.redis.lpush(KEYS["QUEUE"] + "llm", f"stt:{job_id}")
+    await driver.enlist("llm-1", "llm")
+    assert await queue.claim("llm-1", "llm", "t") is None
+    assert await operations.purge() == 1
+    claim = await driver.claim("stt-1")
+    assert await queue.commit("stt-1", claim, Outcome()) == "committed"
+
+
 async def test_any_bytes_on_the_dead_list_can_be_shown(driver, operations):
     """What is no text is escaped."""
     driver.redis.lpush(KEYS["DEAD"], b"\xff\x00junk", f"stt:{'a' * 32}")

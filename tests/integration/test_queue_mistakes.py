@@ -112,6 +112,59 @@ async def test_a_worker_outlives_a_list_that_is_none(driver, queue, redis, worke
             await asyncio.sleep(0.05)
 
 
+async def test_a_list_that_is_none_harms_no_job_in_work(driver, queue, redis):
+    """What a worker has in its hands is not to blame for it."""
+    go_on = asyncio.Event()
+
+    async def handle(_claim):
+        await go_on.wait()
+        return Outcome({"transcript": "done"})
+
+    job_id = await driver.submit()
+    worker = Worker(queue, FakeHandler(handle), concurrency=2, max_attempts=2, grace_s=5.0)
+    running = asyncio.create_task(worker.run())
+    async with asyncio.timeout(10):
+        while (await queue.job(job_id)).status != "processing":  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    redis.set(KEYS["QUEUE"] + "stt", JUNK)
+    await asyncio.sleep(1.5)
+    redis.delete(KEYS["QUEUE"] + "stt")
+    go_on.set()
+    worker.stop()
+    await asyncio.wait_for(running, 20)
+    assert (await queue.job(job_id)).status == "completed"
+
+
+@pytest.mark.parametrize("key", ["DONE", "WORKERS"])
+async def test_what_is_no_job_s_own_harms_none(driver, queue, redis, key):
+    """Where counts and heartbeats are kept there may be anything: tasks are begun and committed."""
+    job_id = await driver.submit()
+    await driver.enlist("stt-1")
+    redis.delete(KEYS[key])
+    redis.set(KEYS[key], JUNK)
+    claim = await queue.claim("stt-1", "stt", "t")
+    assert await queue.commit("stt-1", claim, Outcome({"transcript": "done"})) == "committed"
+    assert (await queue.job(job_id)).status == "completed"
+
+
+async def test_what_cannot_be_stored_changes_nothing(driver, queue):
+    """Half a character is no text that Redis can be told; the task stays in its worker's hands, to be set aside."""
+    await driver.submit()
+    claim = await driver.claim("stt-1")
+    with pytest.raises(QueueUnreadable):
+        await queue.commit("stt-1", claim, Outcome({"transcript": "\ud83d"}))
+    assert driver.everywhere() == [claim.task]
+    assert await queue.bury("stt-1", claim, "engine_failed", "It broke.") == "buried"
+
+
+async def test_a_job_that_could_not_be_read_is_not_tried_again(driver, queue, redis):
+    """What it would need has gone with its hash."""
+    job_id = await driver.submit()
+    claim = await driver.claim("stt-1")
+    assert await queue.quarantine("stt-1", claim.task)
+    assert await Operations(queue).revive(job_id) == "nothing_left"
+
+
 async def test_a_job_that_cannot_be_read_is_an_error_of_ours(driver, queue, redis):
     """Not a library's: whoever asks can tell it from a Redis that is away."""
     job_id = await driver.submit()

@@ -116,6 +116,40 @@ async def test_a_full_disk_is_waited_out_for_longer_than_other_errors(driver, qu
     assert (job.status, job.error.code, job.attempts) == ("failed", "storage_full", {"stt": 8})
 
 
+async def test_what_a_full_disk_has_cost_does_not_count_against_the_job(driver, queue, monkeypatch):
+    """When there is room again, other errors may pass as often as ever."""
+    monkeypatch.setattr("shared.worker.BACKOFF_S", 0.001)
+    errors = [StorageFull(), StorageFull(), StorageFull(), ModelUnavailable()]
+
+    async def stumble(_claim: Claim) -> Outcome:
+        if errors:
+            raise errors.pop(0)
+        return Outcome({"transcript": "done"})
+
+    job_id = await driver.submit()
+    async with running(queue, FakeHandler(stumble), max_attempts=2):
+        job = await ended(queue, job_id)
+    assert (job.status, job.attempts) == ("completed", {"stt": 5})
+
+
+async def test_a_redis_that_refuses_for_a_while_costs_no_job(driver, queue):
+    """Replicas that are away, or a script that takes too long, are waited out, whatever the worker was about to do."""
+    jobs = [await driver.submit() for _ in range(60)]
+
+    async def take_a_moment(_claim: Claim) -> Outcome:
+        await asyncio.sleep(0.01)
+        return Outcome({"transcript": "done"})
+
+    async with running(queue, FakeHandler(take_a_moment), concurrency=4):
+        for _ in range(4):
+            driver.redis.config_set("min-replicas-to-write", 1)
+            await asyncio.sleep(0.4)
+            driver.redis.config_set("min-replicas-to-write", 0)
+            await asyncio.sleep(0.05)
+        for job_id in jobs:
+            assert (await ended(queue, job_id)).status == "completed"
+
+
 async def test_an_error_of_the_input_fails_the_job_at_once(driver, queue):
     """No second attempt is spent on what cannot succeed, and the caller is told the code."""
 

@@ -110,7 +110,9 @@ def test_a_transcript_without_a_word_is_none(text: str) -> None:
         Transcript(text, "en")
 
 
-@pytest.mark.parametrize(("text", "language"), [(None, "en"), (123, "en"), (b"words", "en"), ("words", None)])
+@pytest.mark.parametrize(
+    ("text", "language"), [(None, "en"), (123, "en"), (b"words", "en"), ("words", None), ("half \ud83d", "en")]
+)
 def test_a_transcript_is_text(text: object, language: object) -> None:
     """Whatever else an engine returns is its failure."""
     with pytest.raises(EngineError):
