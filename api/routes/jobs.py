@@ -222,8 +222,8 @@ async def delete(job_id: JobId, state: StateDep) -> None:
     verdict = await state.queue.cancel(job_id)
     if verdict == "gone":
         raise JobNotFound
+    while verdict == "over" and not await erase_job(state.queue, state.storage, job_id):
+        verdict = await state.queue.cancel(job_id)  # somebody had it tried again meanwhile
     if verdict == "cancelled":
         await asyncio.to_thread(state.storage.erase, job_id)
-    else:
-        await erase_job(state.queue, state.storage, job_id)
     structlog.get_logger().info("job_deleted", job=job_id, verdict=verdict)

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from shared.job import Stage, task_name
+from shared.operations import Operations
 from shared.queue import Queue
 from shared.task import Claim, Outcome
 
@@ -83,6 +84,29 @@ async def test_a_failed_job_is_gone(
     await client.delete(f"/jobs/{job_id}")
     assert files() == []
     assert (await client.get(f"/status/{job_id}")).status_code == 404
+
+
+async def test_a_job_that_is_tried_again_meanwhile_is_cancelled(
+    client: httpx.AsyncClient,
+    job_id: str,
+    files: Files,
+    fake_queue: Queue,
+    claim: Callable[[Stage], Awaitable[Claim]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who was told that it is deleted can rely on it."""
+    claimed = await claim("stt")
+    await fake_queue.bury("worker", claimed, "engine_failed", "It broke.")
+    forget = fake_queue.forget
+
+    async def forget_late(job: str) -> bool:
+        await Operations(fake_queue).revive(job)
+        return await forget(job)
+
+    monkeypatch.setattr(fake_queue, "forget", forget_late)
+    assert (await client.delete(f"/jobs/{job_id}")).status_code == 204
+    assert files() == []
+    assert (await client.get(f"/status/{job_id}")).json()["status"] == "cancelled"
 
 
 async def test_deleting_twice_erases_even_the_mark(client: httpx.AsyncClient, job_id: str) -> None:
