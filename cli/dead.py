@@ -2,14 +2,16 @@
 
 from datetime import datetime
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from cli.client import Client, Key, Url
 from cli.errors import CommandError
+from cli.plain import plain
 
 app = typer.Typer(help="Look after tasks that failed for good.", no_args_is_help=True)
 
@@ -22,27 +24,26 @@ def show_all(
 ) -> None:
     """List them, the latest first."""
     letters = Client(url, key).ask("GET", "/dead", params={"limit": limit})
-    table = Table("job", "stage", "failed at", "attempts", "code", "message")
+    job = Column("job", no_wrap=True, min_width=32)  # whole even where there is little room: `show` and `retry` want it
+    table = Table(job, "stage", "failed at", "attempts", "code", "message")
     for letter in letters:
         cells = letter["stage"], _time(letter), letter["attempts"], letter["code"], letter["message"]
-        table.add_row(
-            letter["job_id"] or escape(letter["task"]), *("" if cell is None else escape(str(cell)) for cell in cells)
-        )
+        table.add_row(*map(plain, (letter["job_id"] or letter["task"], *cells)))
     Console().print(table if letters else "Nothing was set aside.")
 
 
 @app.command("show")
 def show_one(job: Job, url: Url = None, key: Key = None) -> None:
     """Show what was set aside of a job, with its input."""
-    for letter in Client(url, key).ask("GET", f"/dead/{job}"):
+    for letter in Client(url, key).ask("GET", f"/dead/{quote(job, safe='')}"):
         for name, value in (letter | {"failed_at": _time(letter)}).items():
-            Console().print(f"[bold]{name:10}[/] {'' if value is None else escape(str(value))}", soft_wrap=True)
+            Console().print(Text(f"{name:10} ", "bold") + plain(value), soft_wrap=True)
 
 
 @app.command()
 def retry(job: Job, url: Url = None, key: Key = None) -> None:
     """Try a failed job again, from the stage that failed."""
-    Client(url, key).ask("POST", f"/jobs/{job}/retry")
+    Client(url, key).ask("POST", f"/jobs/{quote(job, safe='')}/retry")
     print(f"{job} is on its way again.")
 
 
@@ -56,9 +57,12 @@ def purge(
     """Drop what was set aside, with its input, of one job or all."""
     if (job is None) != every:
         raise CommandError("Name a job, or say --all.")
-    path = "/dead?jobs=all" if every else f"/dead/{job}"
+    path = f"/dead/{quote(job, safe='')}" if job is not None else "/dead?jobs=all"
     print(f"{Client(url, key).ask('DELETE', path)['purged']} tasks dropped.")
 
 
 def _time(letter: dict[str, Any]) -> str:
-    return "" if letter["failed_at"] is None else f"{datetime.fromtimestamp(letter['failed_at']):%Y-%m-%d %H:%M:%S}"
+    try:
+        return "" if letter["failed_at"] is None else f"{datetime.fromtimestamp(letter['failed_at']):%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):  # somebody else has written it
+        return str(letter["failed_at"])

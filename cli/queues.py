@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.client import Client, Key, Url
+from cli.plain import plain
 
 
 def show(url: Url = None, key: Key = None) -> None:
@@ -29,5 +30,5 @@ def _stages(overview: dict[str, Any]) -> Table:
 def _workers(overview: dict[str, Any]) -> Table:
     table = Table("worker", "engine", "model", "working")
     for worker in overview["workers"]:
-        table.add_row(worker["name"], worker["engine"], worker["model"], str(worker["working"]))
+        table.add_row(*map(plain, (worker["name"], worker["engine"], worker["model"], worker["working"])))
     return table

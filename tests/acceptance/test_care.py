@@ -26,11 +26,11 @@ def services(own_redis: RedisServer, tmp_path: Path) -> Iterator[Services]:
     services.stop()
 
 
-def cascade(services: Services, *words: str) -> tuple[int, str]:
+def cascade(services: Services, *words: str, **settings: str) -> tuple[int, str]:
     """The command's exit status, and what it printed."""
     done = subprocess.run(
         [sys.executable, "-m", "cli", *words],
-        env=os.environ | {"CASCADE_URL": services.url, "COLUMNS": "200"},
+        env=os.environ | {"CASCADE_URL": services.url, "COLUMNS": "200"} | settings,
         capture_output=True,
         text=True,
         timeout=60,
@@ -79,6 +79,22 @@ def test_the_queues_are_shown(services):
     assert status == 0
     for word in ("stt", "llm", "tts", "slow", "1 jobs live"):
         assert word in shown
+
+
+def test_a_job_s_id_is_listed_whole_where_there_is_little_room(services):
+    """As in a pipe: it is what the other commands want."""
+    services.delay("stt", 30)
+    job_id = services.upload()
+    assert services.ended(job_id)["status"] == "failed"
+    assert job_id in cascade(services, "dead", "list", COLUMNS="80")[1]
+
+
+@pytest.mark.parametrize("job", ["no-such-job", "a\nb", "../queues", ""])
+def test_what_is_no_job_is_told(services, job):
+    """In a sentence."""
+    status, told = cascade(services, "dead", "show", job)
+    assert (status, "Traceback" in told) == (1, False)
+    assert told.startswith("cascade: ")
 
 
 def test_a_server_that_is_not_there_is_told(tmp_path):
