@@ -26,7 +26,7 @@ KEYS = {
 #: How many events of one job are kept for those who come late.
 EVENTS_KEPT = 1_000
 
-#: A worker whose heartbeat is older than this is dead, and what it held goes back: five beats in a row must be lost
+#: A worker whose heartbeat is older than this is dead, and what it held goes back: ten beats in a row must be lost
 #: before a live worker is robbed.
 LEASE_MS = 5_000
 

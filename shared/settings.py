@@ -43,7 +43,7 @@ class WorkerSettings(SharedSettings):
     """How long a worker that is told to stop may finish what it holds, before it hands it back."""
 
     health_file: Path | None = None
-    """A file that a warm worker touches every second while Redis answers it, for a container's health check."""
+    """A file that a warm worker touches twice a second while Redis answers it, for a container's health check."""
 
 
 SettingsT = TypeVar("SettingsT", bound=SharedSettings)
