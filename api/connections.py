@@ -3,7 +3,9 @@
 import resource
 import socket
 from asyncio import TimerHandle, Transport
+from collections.abc import Sized
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api import problems
@@ -14,6 +16,9 @@ _HEAD_S = 10.0
 
 #: What may come without a byte of a body among it: heads, trailers, extensions of chunks. The parser has no limit.
 _HEAD_BYTES = 32_768
+
+#: Requests may be sent before the answer to the first one, and each is kept. Behind so many in line no more are taken.
+_MOST_IN_LINE = 32
 
 #: Whoever takes nothing of an answer for so long has gone. A kernel that does not know the option waits on.
 _UNREAD_S = 60
@@ -30,6 +35,22 @@ _TOO_SLOW = Problem(408, "request_stalled", "The head of the request came too sl
 _TOO_LARGE = Problem(431, "head_too_large", f"The head of the request is larger than {_HEAD_BYTES:,} bytes.")
 
 
+class _Stop(Exception):
+    """Said to the parser: what comes behind this is not looked at, not even what has been read with it."""
+
+
+class _Flow(FlowControl):
+    """While requests stand in line, no more are read: uvicorn would read on after each answer."""
+
+    def __init__(self, transport: Transport, line: Sized) -> None:
+        super().__init__(transport)
+        self._line = line
+
+    def resume_reading(self) -> None:
+        if not self._line:
+            super().resume_reading()
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, for whom nobody costs more than it should."""
 
@@ -37,9 +58,11 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_timer: TimerHandle | None = None
     _awaiting_since = 0.0
     _no_body = 0
+    _is_full = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         peer = transport.get_extra_info("socket")
         if hasattr(socket, "TCP_USER_TIMEOUT") and peer.family in (socket.AF_INET, socket.AF_INET6):
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_S * 1000)
@@ -55,10 +78,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_full:
+            return
         self._no_body += len(data)
         super().data_received(data)
         if self._no_body > _HEAD_BYTES:
             self._refuse(_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= _MOST_IN_LINE:
+            self._is_full = True
+            self.cycle.keep_alive = False  # it is the last in line: its answer says that the connection ends
+            raise _Stop
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._no_body = 0
@@ -85,7 +117,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_timer = None
 
     def send_400_response(self, _message: str) -> None:
-        self._refuse(_MALFORMED)
+        if not self._is_full:
+            self._refuse(_MALFORMED)
 
     def _give_up(self) -> None:
         if self._no_body:

@@ -5,6 +5,7 @@ import resource
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -87,6 +88,32 @@ def test_an_answer_may_take_longer_than_a_head(connect: Connect, form: Callable[
     assert connection.answer()[0].status == 200
 
 
+def test_a_burst_of_requests_has_an_end(port: int) -> None:
+    """Of thousands that come before the first answer a few are served, each of them whole, and the last answer says that
+    it is the last: what is not read costs no memory."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall((HEAD + b"\r\n") * 1_000)
+        answers = everything(connection)
+    assert answers.count(b"HTTP/1.1 200 OK") == answers.count(b'"status":"ok"') == connections._MOST_IN_LINE + 1
+    assert answers.count(b"connection: close") == 1
+
+
+def test_requests_in_line_hold_back_the_next(
+    connect: Connect, port: int, form: Callable[..., bytes], wav: bytes
+) -> None:
+    """While some stand in line no more are read: whoever sends many, but not all at once, is served to the last."""
+    body = form(('name="audio_file"', wav))
+    uploading = connect()
+    uploading.send(UPLOAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    job_id = json.loads(uploading.answer()[1])["job_id"]
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(f"GET /status/{job_id}?wait=0.5 HTTP/1.1\r\nHost: api\r\n\r\n".encode())
+        for _ in range(2):
+            connection.sendall((HEAD + b"\r\n") * 30)
+            time.sleep(0.1)
+        assert everything(connection).count(b"HTTP/1.1 200 OK") == 61
+
+
 @pytest.mark.parametrize(
     "endless",
     [b"X-Long: " + b"x" * 100_000, b"X-Many: y\r\n" * 10_000],
@@ -150,18 +177,16 @@ def test_an_answer_that_nobody_takes_is_dropped(port: int, monkeypatch: pytest.M
         reader.sendall(request * times)
         time.sleep(4)
         reader.settimeout(5)
-        assert received(reader) < times * 1_000_000
+        assert len(everything(reader)) < times * 1_000_000
 
 
-def received(reader: socket.socket) -> int:
-    """How much comes until the connection ends."""
-    total = 0
-    try:
+def everything(reader: socket.socket) -> bytes:
+    """What comes until the connection ends."""
+    pieces = []
+    with suppress(ConnectionResetError):
         while data := reader.recv(1_000_000):
-            total += len(data)
-    except ConnectionResetError:
-        pass
-    return total
+            pieces.append(data)
+    return b"".join(pieces)
 
 
 def test_the_process_may_open_what_it_needs() -> None:
