@@ -5,8 +5,9 @@ import socket
 from asyncio import TimerHandle, Transport
 from collections.abc import Sized
 
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from api import problems
 from api.problems import Problem
@@ -23,8 +24,8 @@ _MOST_IN_LINE = 32
 #: Whoever takes nothing of an answer for so long has gone. A kernel that does not know the option waits on.
 _UNREAD_S = 60
 
-#: Past so many, whoever has waited longest to ask for something makes room. A connection can have a third of a megabyte
-#: of a body in memory that nobody reads.
+#: Past so many, whoever has kept us waiting longest makes room: for a head, or for an answer to be taken. A connection
+#: can have a third of a megabyte of a body in memory that nobody reads.
 _MOST_CONNECTIONS = 1_000
 
 #: A connection may have a file and a connection to Redis open.
@@ -56,9 +57,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     transport: Transport
     _head_timer: TimerHandle | None = None
-    _awaiting_since = 0.0
+    _waiting_since = 0.0
     _no_body = 0
     _is_full = False
+    _answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -68,13 +70,13 @@ class BoundedProtocol(HttpToolsProtocol):
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_S * 1000)
         self._await_head()
         if len(self.connections) > most_connections():
-            waiting = [each for each in self.connections if isinstance(each, BoundedProtocol) and each._head_timer]
-            longest = min(waiting, key=lambda each: each._awaiting_since)
-            longest._have_head()
-            longest.transport.abort()
+            self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._have_head()
+        if self._answering:  # uvicorn tells only the last in line, and this one would go on writing
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -97,18 +99,40 @@ class BoundedProtocol(HttpToolsProtocol):
         self._have_head()
         super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_body(self, body: bytes) -> None:
         self._no_body = 0
         super().on_body(body)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.cycle.response_complete and not self.transport.is_closing():
+        if self.transport.is_closing():
+            self._waiting_since = self.loop.time()
+        elif self.cycle.response_complete:
             self._await_head()
+
+    def pause_writing(self) -> None:
+        self._waiting_since = self.loop.time()
+        super().pause_writing()
+
+    def _make_room(self) -> None:
+        """End the connection whose client has kept us waiting longest; if nobody else does, it is the new one."""
+        waiting = [each for each in self.connections if isinstance(each, BoundedProtocol) and each._is_waiting()]
+        longest = min(waiting, key=lambda each: each._waiting_since)
+        longest._have_head()
+        self.connections.discard(longest)  # else the next newcomer, before its end is told, would find it once more
+        longest.transport.abort()
+
+    def _is_waiting(self) -> bool:
+        """For a head, or for an answer to be taken: a connection that is closing still has some of it to send."""
+        return self._head_timer is not None or self.flow.write_paused or self.transport.is_closing()
 
     def _await_head(self) -> None:
         self._have_head()
-        self._awaiting_since = self.loop.time()
+        self._waiting_since = self.loop.time()
         self._head_timer = self.loop.call_later(_HEAD_S, self._give_up)
 
     def _have_head(self) -> None:

@@ -4,7 +4,7 @@ import json
 import resource
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,9 @@ Connect = Callable[[], Any]
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: api\r\n"
 UPLOAD = b"POST /transcribe HTTP/1.1\r\nHost: api\r\nContent-Type: multipart/form-data; boundary=limit\r\n"
+
+#: How often `unread` asks.
+UNREAD = 20
 
 
 @pytest.fixture(autouse=True)
@@ -89,8 +92,8 @@ def test_an_answer_may_take_longer_than_a_head(connect: Connect, form: Callable[
 
 
 def test_a_burst_of_requests_has_an_end(port: int) -> None:
-    """Of thousands that come before the first answer a few are served, each of them whole, and the last answer says that
-    it is the last: what is not read costs no memory."""
+    """Of a thousand that come before the first answer a few are served, each of them whole, and the last answer says
+    that it is the last: what is not read costs no memory."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall((HEAD + b"\r\n") * 1_000)
         answers = everything(connection)
@@ -167,23 +170,56 @@ def test_past_the_limit_the_longest_wait_ends(
     assert busy.answer()[0].status == 202
 
 
-def test_an_answer_that_nobody_takes_is_dropped(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def unread(port: int) -> Iterator[Callable[[], socket.socket]]:
+    """Asks for more megabytes than the kernel holds, and reads nothing."""
+    opened: list[socket.socket] = []
+
+    def ask() -> socket.socket:
+        reader = socket.socket()
+        opened.append(reader)
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 10_000)
+        reader.settimeout(5)
+        reader.connect(("127.0.0.1", port))
+        request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: api\r\n"
+        reader.sendall((request + b"\r\n") * (UNREAD - 1) + request + b"Connection: close\r\n\r\n")
+        time.sleep(0.2)
+        return reader
+
+    yield ask
+    for reader in opened:
+        reader.close()
+
+
+def test_who_takes_no_answer_makes_room(
+    connect: Connect, unread: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    """Connections whose answers are not taken do not keep newcomers out: the one that has waited longest goes."""
+    monkeypatch.setattr(connections, "_HEAD_S", 30.0)
+    monkeypatch.setattr(connections, "_MOST_CONNECTIONS", 3)
+    readers = [unread() for _ in range(3)]
+    newcomer = connect()
+    newcomer.send(HEAD + b"\r\n")
+    assert newcomer.answer()[0].status == 200
+    newcomer.close()
+    assert [len(everything(reader)) < UNREAD * 1_000_000 for reader in readers] == [True, False, False]
+    assert "Traceback" not in caplog.text
+
+
+def test_an_answer_that_nobody_takes_is_dropped(
+    unread: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever asks for much and reads nothing does not keep it open for ever."""
     monkeypatch.setattr(connections, "_UNREAD_S", 1)
-    request, times = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: api\r\n\r\n", 20
-    with socket.socket() as reader:
-        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 10_000)
-        reader.connect(("127.0.0.1", port))
-        reader.sendall(request * times)
-        time.sleep(4)
-        reader.settimeout(5)
-        assert len(everything(reader)) < times * 1_000_000
+    reader = unread()
+    time.sleep(4)
+    assert len(everything(reader)) < UNREAD * 1_000_000
 
 
 def everything(reader: socket.socket) -> bytes:
     """What comes until the connection ends."""
     pieces = []
-    with suppress(ConnectionResetError):
+    with suppress(ConnectionResetError, TimeoutError):
         while data := reader.recv(1_000_000):
             pieces.append(data)
     return b"".join(pieces)
