@@ -56,9 +56,16 @@ class ApiSettings(SharedSettings):
     @field_validator("api_keys")
     @classmethod
     def _long_keys(cls, keys: SecretStr) -> SecretStr:
+        _not_just_commas(keys.get_secret_value())
         if not all(_KEY.fullmatch(key) for key in listed(keys.get_secret_value())):
             raise ValueError("each key must have at least 16 characters, all printable ASCII without spaces")
         return keys
+
+    @field_validator("api_hosts")
+    @classmethod
+    def _hosts(cls, hosts: str) -> str:
+        _not_just_commas(hosts)
+        return hosts
 
     @field_validator("cors_origins")
     @classmethod
@@ -80,6 +87,12 @@ class ApiSettings(SharedSettings):
     @property
     def max_upload_bytes(self) -> int:
         return int(self.max_upload_mb * 1_000_000)
+
+
+def _not_just_commas(text: str) -> None:
+    """Whoever has written something meant to shut somebody out, and nobody would be."""
+    if text and not listed(text):
+        raise ValueError("there is nothing between the commas; name at least one, or leave it empty")
 
 
 def listed(text: str) -> list[str]:

@@ -152,6 +152,7 @@ def test_a_caller_is_counted_by_the_address_that_a_proxy_tells(
     ("setting", "value"),
     [
         ("API_KEYS", "too-short"),
+        ("API_KEYS", ","),
         ("RATE_LIMIT", "often"),
         ("CORS_ORIGINS", "example.org"),
         ("MAX_UPLOADS", "0"),

@@ -146,6 +146,18 @@ def test_a_weak_key_is_refused_at_the_start(keys: str) -> None:
     assert keys not in fault["msg"]
 
 
+@pytest.mark.parametrize("setting", ["api_keys", "api_hosts"])
+@pytest.mark.parametrize("written", [",", " ", " , ,"])
+def test_a_list_of_nothing_is_refused_at_the_start(setting: str, written: str) -> None:
+    """An operator who has written something, of which nothing is left, does not get a service that is open to all."""
+    with pytest.raises(ValidationError) as error:
+        ApiSettings(**{setting: written})
+    fault = error.value.errors()[0]
+    assert fault["loc"] == (setting,)
+    assert "nothing between the commas" in fault["msg"]
+    assert ApiSettings(**{setting: ""}) == ApiSettings()
+
+
 def test_keys_are_not_told(settings: ApiSettings) -> None:
     """Whoever prints the settings prints no key."""
     assert ONE not in repr(settings)
