@@ -2,7 +2,7 @@
 
 import re
 
-from limits import parse
+from limits import parse_many
 from pydantic import Field, SecretStr, field_validator
 
 from shared.settings import SharedSettings
@@ -78,10 +78,11 @@ class ApiSettings(SharedSettings):
     @classmethod
     def _rate(cls, rate: str) -> str:
         try:
-            if rate != "off":
-                parse(rate)
+            limits = [] if rate == "off" else parse_many(rate)
         except ValueError:
             raise ValueError("it must be like 60/minute, or off") from None
+        if len(limits) > 1 or any(limit.amount < 1 for limit in limits):
+            raise ValueError("it must be one limit of at least 1, like 60/minute, or off")
         return rate
 
     @property

@@ -154,6 +154,7 @@ def test_a_caller_is_counted_by_the_address_that_a_proxy_tells(
         ("API_KEYS", "too-short"),
         ("API_KEYS", ","),
         ("RATE_LIMIT", "often"),
+        ("RATE_LIMIT", "1000/second;5/minute"),
         ("CORS_ORIGINS", "example.org"),
         ("MAX_UPLOADS", "0"),
         ("API_DOCS", "perhaps"),

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from api.admission import full
 from api.settings import ApiSettings
@@ -59,6 +60,13 @@ async def test_what_has_been_accepted_is_told_so_at_any_load(
     loaded(fake_queue, monkeypatch, load)
     assert (await upload(key="one")).json() == first.json()
     assert (await upload(key="two")).status_code == 503
+
+
+@pytest.mark.parametrize("limit", ["1000/second;5/minute", "5/minute, 9/day", "0/minute", "often", "60/minute;"])
+def test_a_rate_that_would_not_be_kept_is_refused_at_the_start(limit: str) -> None:
+    """Of several only the first would count, and with none at all nobody would be served."""
+    with pytest.raises(ValidationError, match="60/minute, or off"):
+        ApiSettings(rate_limit=limit)
 
 
 class TestRace:
