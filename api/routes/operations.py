@@ -6,10 +6,11 @@ import structlog
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from api.admission import admit
 from api.job_id import JobId
 from api.problems import Problem, responses
 from api.state import StateDep
-from shared.errors import JobNotFound
+from shared.errors import JobNotFound, QueueFull
 from shared.operations import DeadTask, Operations, Overview
 
 router = APIRouter(tags=["operations"])
@@ -79,10 +80,17 @@ async def purge_all(
     "/jobs/{job_id}/retry",
     status_code=202,
     summary="Try a failed job again",
-    responses=responses(_NOT_FOUND, _NOT_FAILED, _NOTHING_LEFT),
+    responses=responses(
+        _NOT_FOUND,
+        _NOT_FAILED,
+        _NOTHING_LEFT,
+        (503, QueueFull.code, QueueFull.message),
+        (503, "queue_memory_full", "The job queue has no memory left for more jobs. Try again later."),
+    ),
 )
 async def retry(job_id: JobId, state: StateDep) -> Revived:
     """Put a failed job back on its way, from the stage that failed; what earlier stages made is kept."""
+    await admit(state.queue, state.settings.max_live_jobs, "")
     verdict = await Operations(state.queue).revive(job_id)
     if verdict == "gone":
         raise JobNotFound

@@ -7,7 +7,7 @@ import pytest
 
 from shared.job import Stage, task_name
 from shared.queue import Queue
-from shared.task import Claim, WorkerInfo
+from shared.task import Claim, Load, WorkerInfo
 
 Send = Callable[..., Awaitable[httpx.Response]]
 Claiming = Callable[[Stage], Awaitable[Claim]]
@@ -56,6 +56,28 @@ async def test_a_failed_job_is_tried_again_from_where_it_failed(
     assert (job["status"], job["stage"], job["transcript"], job["error"]) == ("pending", "llm", "What is it?", None)
     assert (await fake_queue.depths())["llm"] == 1
     assert (await client.get("/dead")).json() == []
+
+
+@pytest.mark.parametrize(
+    ("load", "code"),
+    [(Load(1000, 1, memory_full=False), "queue_full"), (Load(1, 1, memory_full=True), "queue_memory_full")],
+    ids=["jobs", "memory"],
+)
+async def test_a_failed_job_needs_room_to_be_tried_again(
+    client: httpx.AsyncClient, failed: str, fake_queue: Queue, monkeypatch: pytest.MonkeyPatch, load: Load, code: str
+) -> None:
+    """It is one more live job, and is refused as a new one is; what was set aside stays for later."""
+
+    async def told() -> Load:
+        return load
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fake_queue, "load", told)
+        answer = await client.post(f"/jobs/{failed}/retry")
+    assert (answer.status_code, answer.json()["code"]) == (503, code)
+    assert int(answer.headers["retry-after"]) > 0
+    assert (await client.get(f"/status/{failed}")).json()["status"] == "failed"
+    assert (await client.post(f"/jobs/{failed}/retry")).status_code == 202
 
 
 async def test_only_a_failed_job_is_tried_again(client: httpx.AsyncClient, upload: Send, failed: str) -> None:
