@@ -1,12 +1,35 @@
 """An answer's file as it is sent."""
 
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable
+from starlette.types import Message, Receive, Scope, Send
 
 from api.problems import Problem
 
 
+def removed() -> Problem:
+    """The refusal where the file has gone, be it while it was looked for."""
+    return Problem(410, "no_audio", "The answer's file has been removed from the volume.")
+
+
 class AudioFile(FileResponse):
-    """Whole or in part. Starlette tells what is wrong with a `Range` as plain text."""
+    """Whole or in part. Starlette tells what is wrong with a `Range` as plain text, and begins an answer before it has
+    opened the file."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        beginning: list[Message] = []
+
+        async def send_once_open(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                beginning.append(message)
+                return
+            if beginning:
+                await send(beginning.pop())
+            await send(message)
+
+        try:
+            await super().__call__(scope, receive, send_once_open)
+        except FileNotFoundError:
+            raise removed() from None
 
     @classmethod
     def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:

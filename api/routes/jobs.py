@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from api.admission import admit, full
-from api.audio_file import AudioFile
+from api.audio_file import AudioFile, removed
 from api.housekeeping import erase_job
 from api.job_id import JobId
 from api.problems import Problem, responses
@@ -210,9 +210,11 @@ async def audio(job_id: JobId, state: StateDep) -> AudioFile:
         detail = f"This job ended without an answer. See /status/{job_id} for the reason."
         raise Problem(410, "no_audio", detail)
     path = state.storage.absolute(job.audio_path)
-    if not path.is_file():
-        raise Problem(410, "no_audio", "The answer's file has been removed from the volume.")
-    return AudioFile(path, media_type="audio/wav", filename=path.name)
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise removed() from None
+    return AudioFile(path, media_type="audio/wav", filename=path.name, stat_result=found)
 
 
 @router.delete("/jobs/{job_id}", status_code=204, summary="Cancel and erase", responses=responses(_NOT_FOUND))

@@ -1,5 +1,6 @@
 """The spoken answer: when there is one, whole or in part."""
 
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -104,3 +105,21 @@ async def test_audio_that_was_removed_from_the_volume_is_gone(
     answer = await client.get(answered)
     assert (answer.status_code, answer.json()["code"]) == (410, "no_audio")
     assert str(volume) not in answer.text
+
+
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-9"}, {"Range": "bytes=0-9,20-29"}])
+async def test_audio_that_is_removed_while_it_is_asked_for_is_gone(
+    client: httpx.AsyncClient, answered: str, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    """Who asks in the moment in which somebody else deletes is told so as well, however it asks."""
+    stat = Path.stat
+
+    def stat_and_lose(path: Path, **options: bool) -> os.stat_result:
+        found = stat(path, **options)
+        if path.name.endswith("_response.wav"):
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "stat", stat_and_lose)
+    answer = await client.get(answered, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (410, "no_audio")
