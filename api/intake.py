@@ -7,7 +7,7 @@ if anybody is late at all.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from api.problems import Problem
 
@@ -68,7 +68,8 @@ class Arrival:
     def end(self) -> None:
         """Stop waiting for more."""
         if self._wait is not None:
-            self._wait.reschedule(_now())
+            with suppress(RuntimeError):  # its own deadline has come in this very moment
+                self._wait.reschedule(_now())
 
 
 class Intake:

@@ -126,6 +126,19 @@ async def test_a_newcomer_gets_the_place_of_the_latest() -> None:
 
 
 @at_once
+async def test_a_newcomer_gets_a_place_that_is_being_lost() -> None:
+    """Where the deadline of the latest has come, but it has not yet heard of it, its place is as good as free."""
+    places = Intake(1, 25_000_000)
+    latest = silent(places)
+    await asyncio.sleep(5 - 5e-10)  # so close before the deadline that the loop awakes once for both, this first
+    assert latest.code is None
+    async with places.place():
+        pass
+    await asyncio.sleep(0)
+    assert latest.code == "upload_stalled"
+
+
+@at_once
 async def test_where_all_are_fine_a_newcomer_is_sent_away() -> None:
     """It hears so within a second, and nobody loses a place to it."""
     places = Intake(3, 25_000_000)
