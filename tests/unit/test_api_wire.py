@@ -174,6 +174,18 @@ def test_a_connection_serves_on_after_a_refusal(
         assert connection.answer()[0].status == 202
 
 
+@pytest.mark.parametrize("length", [b"%d", b"0" * 5_000 + b"%d"], ids=["as usual", "with zeros before it"])
+def test_a_length_is_a_number_however_it_is_written(
+    length: bytes, connect: Connect, form: Callable[..., bytes], wav: bytes, files: Files
+) -> None:
+    """Thousands of digits are as good as few."""
+    body = form(('name="audio_file"', wav))
+    connection = connect()
+    connection.send(HEAD + b"Content-Length: " + length % len(body) + b"\r\n\r\n" + body)
+    assert connection.answer()[0].status == 202
+    assert len(files()) == 1
+
+
 def test_a_length_that_is_too_short_harms_nobody(
     connect: Connect, form: Callable[..., bytes], good: bytes, files: Files
 ) -> None:
