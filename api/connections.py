@@ -95,6 +95,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        size = len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+        if size > _HEAD_BYTES:  # it came in one read
+            self._refuse(_TOO_LARGE)
+            raise _Stop
         self._no_body = 0
         self._have_head()
         super().on_headers_complete()

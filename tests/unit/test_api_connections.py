@@ -119,11 +119,16 @@ def test_requests_in_line_hold_back_the_next(
 
 @pytest.mark.parametrize(
     "endless",
-    [b"X-Long: " + b"x" * 100_000, b"X-Many: y\r\n" * 10_000],
-    ids=["one header", "many headers"],
+    [
+        b"X-Long: " + b"x" * 100_000,
+        b"X-Many: y\r\n" * 10_000,
+        b"X-Long: " + b"x" * 33_000 + b"\r\n\r\n",
+        b"X-Many: y\r\n" * 3_100 + b"\r\n",
+    ],
+    ids=["one header", "many headers", "one header that ends", "many headers that end"],
 )
 def test_a_head_has_a_size(connect: Connect, endless: bytes) -> None:
-    """What never ends is not collected: 431."""
+    """What never ends is not collected, and what ends is no better: 431."""
     connection = connect()
     connection.send(HEAD + endless)
     assert connection.answer()[0].status == 431
