@@ -9,7 +9,7 @@ from shared.job import STAGES, Stage
 from shared.queue import Queue
 from shared.task import WorkerInfo
 
-Revival = Literal["revived", "gone", "not_failed", "nothing_left"]
+Revival = Literal["revived", "gone", "not_failed", "nothing_left", "full"]
 
 
 class StageState(BaseModel):
@@ -86,9 +86,10 @@ class Operations:
         letters = json.loads(await self._redis.run("dead", limit, *_given(job_id)))
         return [_dead_task(letter) for letter in letters]
 
-    async def revive(self, job_id: str) -> Revival:
-        """Try a failed job again from where it failed, with what earlier stages made kept."""
-        verdict: Revival = await self._redis.run("revive", job_id)
+    async def revive(self, job_id: str, *, max_live: int) -> Revival:
+        """Try a failed job again from where it failed, with what earlier stages made kept, unless `max_live` jobs have
+        not ended yet."""
+        verdict: Revival = await self._redis.run("revive", job_id, max_live)
         return verdict
 
     async def purge(self, job_id: str | None = None) -> int:

@@ -6,7 +6,7 @@ import structlog
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from api.admission import admit
+from api.admission import admit, full
 from api.job_id import JobId
 from api.problems import Problem, responses
 from api.state import StateDep
@@ -90,8 +90,11 @@ async def purge_all(
 )
 async def retry(job_id: JobId, state: StateDep) -> Revived:
     """Put a failed job back on its way, from the stage that failed; what earlier stages made is kept."""
-    await admit(state.queue, state.settings.max_live_jobs, "")
-    verdict = await Operations(state.queue).revive(job_id)
+    max_live = state.settings.max_live_jobs
+    await admit(state.queue, max_live, "")
+    verdict = await Operations(state.queue).revive(job_id, max_live=max_live)
+    if verdict == "full":
+        raise full(await state.queue.load(), max_live)
     if verdict == "gone":
         raise JobNotFound
     if verdict == "not_failed":

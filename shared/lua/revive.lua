@@ -1,7 +1,7 @@
 -- Try a failed job again from where it failed: its open tasks go back on their lists, with all attempts before them, and
 -- what earlier tasks made stays.
--- ARGV 1 job id
--- Replies 'revived', 'gone', 'not_failed', or 'nothing_left' if what it would need has been purged.
+-- ARGV 1 job id  2 how many jobs may be live
+-- Replies 'revived', 'gone', 'not_failed', 'nothing_left' if what it would need has been purged, or 'full'.
 local job = ARGV[1]
 local status, route = unpack(redis.call('HMGET', JOB .. job, 'status', 'route'))
 if not status then
@@ -12,6 +12,9 @@ end
 local tasks, open = TASKS .. job, open_tasks(job)
 if #open == 0 or not route then -- the latter where what was stored of it could not be read
   return 'nothing_left'
+end
+if redis.call('ZCARD', LIVE) >= tonumber(ARGV[2]) then
+  return 'full'
 end
 local held = {}
 for _, worker in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do

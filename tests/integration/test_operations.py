@@ -1,5 +1,7 @@
 """What whoever runs the system sees, and what can be done about jobs that failed."""
 
+import asyncio
+
 import pytest
 
 from shared.keys import KEYS
@@ -26,7 +28,7 @@ async def fail_one_segment(driver, queue, segments=2):
 async def test_a_failed_job_goes_on_from_where_it_failed(driver, queue, operations):
     """What was heard, answered and spoken before is kept; only what is missing is done."""
     job_id = await fail_one_segment(driver, queue, segments=3)
-    assert await operations.revive(job_id) == "revived"
+    assert await operations.revive(job_id, max_live=1000) == "revived"
     job = await queue.job(job_id)
     assert (job.status, job.stage, job.error, job.response) == ("pending", "tts", None, "there")
     assert driver.everywhere() == [f"tts:{job_id}:1", f"tts:{job_id}:2"]
@@ -47,7 +49,7 @@ async def test_what_was_in_work_when_its_job_failed_is_not_done_twice(driver, qu
     job_id = await driver.reach_tts(2)
     failing, working = await driver.claim("tts-1", "tts"), await driver.claim("tts-2", "tts")
     await queue.bury("tts-1", failing, "engine_failed", "It broke.")
-    assert await operations.revive(job_id) == "revived"
+    assert await operations.revive(job_id, max_live=1000) == "revived"
     assert driver.everywhere() == [f"tts:{job_id}:0", f"tts:{job_id}:1"]
     assert await queue.commit("tts-2", working, Outcome(part=(1, "1.wav"))) == "committed"
 
@@ -58,20 +60,28 @@ async def test_what_ended_after_its_job_failed_is_done_again(driver, queue, oper
     failing, late = await driver.claim("tts-1", "tts"), await driver.claim("tts-2", "tts")
     await queue.bury("tts-1", failing, "engine_failed", "It broke.")
     assert await queue.commit("tts-2", late, Outcome(part=(1, "1.wav"))) == "over"
-    assert await operations.revive(job_id) == "revived"
+    assert await operations.revive(job_id, max_live=1000) == "revived"
     assert driver.everywhere() == [f"tts:{job_id}:0", f"tts:{job_id}:1"]
 
 
 async def test_only_a_failed_job_can_be_tried_again(driver, queue, operations):
     """Anything else is told, and left as it is."""
     job_id = await driver.submit()
-    assert await operations.revive(job_id) == "not_failed"
-    assert await operations.revive("0" * 32) == "gone"
+    assert await operations.revive(job_id, max_live=1000) == "not_failed"
+    assert await operations.revive("0" * 32, max_live=1000) == "gone"
     claim = await driver.claim("stt-1")
     await queue.bury("stt-1", claim, "no_speech", "Nobody speaks.")
     assert await operations.purge(job_id) == 1
-    assert await operations.revive(job_id) == "nothing_left"
+    assert await operations.revive(job_id, max_live=1000) == "nothing_left"
     assert (await queue.job(job_id)).error.code == "no_speech"
+
+
+async def test_a_job_is_not_tried_again_where_there_is_no_room(driver, queue, operations):
+    """It is one more live job; however many ask at once, the limit holds."""
+    jobs = [await fail_one_segment(driver, queue) for _ in range(3)]
+    verdicts = await asyncio.gather(*(operations.revive(job_id, max_live=2) for job_id in jobs))
+    assert sorted(verdicts) == ["full", "revived", "revived"]
+    assert (await queue.load()).live == 2
 
 
 async def test_a_dead_task_tells_what_happened_to_it(driver, queue, operations):

@@ -162,7 +162,7 @@ async def test_a_job_that_could_not_be_read_is_not_tried_again(driver, queue, re
     job_id = await driver.submit()
     claim = await driver.claim("stt-1")
     assert await queue.quarantine("stt-1", claim.task)
-    assert await Operations(queue).revive(job_id) == "nothing_left"
+    assert await Operations(queue).revive(job_id, max_live=1000) == "nothing_left"
 
 
 async def test_a_job_that_cannot_be_read_is_an_error_of_ours(driver, queue, redis):

@@ -216,7 +216,7 @@ class QueueMachine(Invariants):
     @precondition(lambda self: self.failed())
     def revive(self, which: int) -> None:
         job_id = pick(self.failed(), which)
-        verdict = self.run(self.operations.revive(job_id))
+        verdict = self.run(self.operations.revive(job_id, max_live=1000))
         assert verdict == ("nothing_left" if job_id in self.purged else "revived")
         if verdict == "revived":
             self.revivals[job_id] += 1

@@ -100,7 +100,7 @@ async def test_a_job_that_is_tried_again_meanwhile_is_cancelled(
     forget = fake_queue.forget
 
     async def forget_late(job: str) -> bool:
-        await Operations(fake_queue).revive(job)
+        await Operations(fake_queue).revive(job, max_live=1000)
         return await forget(job)
 
     monkeypatch.setattr(fake_queue, "forget", forget_late)
