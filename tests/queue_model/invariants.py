@@ -47,8 +47,8 @@ class Invariants(World):
 
     @invariant()
     def a_job_ends_once(self) -> None:
-        for job_id, status in self.statuses().items():
-            events = [event["event"] for event in self.run(self.queue.events(job_id))]
+        statuses = self.statuses()
+        for (job_id, status), events in zip(statuses.items(), self.events(statuses), strict=True):
             ends = [event for event in events if event in ENDED]
             assert len(ends) == self.revivals[job_id] + (status in ENDED), events
             if status in ENDED:

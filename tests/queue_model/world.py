@@ -85,10 +85,18 @@ class World(RuleBasedStateMachine):
             return Counter(task for tasks in pipe.execute() for task in tasks)
 
     def statuses(self) -> dict[str, str]:
-        return {
-            key.removeprefix(KEYS["JOB"]): self.redis.hget(key, "status")
-            for key in self.redis.scan_iter(KEYS["JOB"] + "*", count=1000)
-        }
+        keys: list[str] = self.redis.keys(KEYS["JOB"] + "*")
+        with self.redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hget(key, "status")
+            return {key.removeprefix(KEYS["JOB"]): status for key, status in zip(keys, pipe.execute(), strict=True)}
+
+    def events(self, job_ids: Collection[str]) -> list[list[str]]:
+        """The names of what happened to each."""
+        with self.redis.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.xrange(KEYS["EVENTS"] + job_id)
+            return [[entry["event"] for _, entry in entries] for entries in pipe.execute()]
 
     def failed(self) -> list[str]:
         return sorted(job_id for job_id, status in self.statuses().items() if status == "failed")
