@@ -56,7 +56,7 @@ class Services:
     def wait_until_ready(self, **workers: int) -> None:
         """Until each stage has at least one warm worker, or as many as named."""
         wanted = {"stt": 1, "llm": 1, "tts": 1} | workers
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             try:
                 stages = self.client.get("/readyz").json()["stages"]

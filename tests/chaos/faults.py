@@ -120,7 +120,7 @@ class Faults:
             done.begun = time.time()
             self._stack.proxy.refuse()
             await asyncio.sleep(done.fault.for_s)
-            await self._stack.proxy.accept()
+            self._stack.proxy.accept()
 
     async def silence_redis(self, done: Injected) -> None:
         async with self._stack.locks["redis"]:

@@ -28,22 +28,27 @@ class Proxy:
         self.port, self._to_port = port, to_port
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
+        self._refusing = False
         self._flowing = asyncio.Event()
         self._flowing.set()
 
-    async def accept(self) -> None:
+    async def listen(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
 
     def refuse(self) -> None:
-        """Cut every connection, and refuse new ones until `accept`."""
-        if self._server is not None:
-            self._server.close()
-        self._server = None
+        """Cut every connection, and each new one as soon as it is there, until `accept`."""
+        # The server stays: closed while a client is being let in, it loses that client's socket without closing it.
+        self._refusing = True
         for connection in self._connections:
             connection.abort()
 
+    def accept(self) -> None:
+        self._refusing = False
+
     async def close(self) -> None:
         self.refuse()
+        if self._server is not None:
+            self._server.close()
         while self._connections:  # noqa: ASYNC110 - each goes in its own time
             await asyncio.sleep(0.01)
 
@@ -61,6 +66,9 @@ class Proxy:
             writer.transport.abort()
             return
         connection = _Connection(writer, to_server)
+        if self._refusing:
+            connection.abort()
+            return
         self._connections.add(connection)
         try:
             ways = [self._requests(reader, connection), self._replies(from_server, connection)]

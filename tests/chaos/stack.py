@@ -83,7 +83,7 @@ class Stack:
             started.callback(self.disk.unmount)
             await asyncio.to_thread(self.redis.start)
             started.callback(self.redis.kill)
-            await self.proxy.accept()
+            await self.proxy.listen()
             started.push_async_callback(self.proxy.close)
             started.enter_context(self.model)
             self.queue = Queue.connect(self.redis.url)  # past the proxy: the campaign itself must see
