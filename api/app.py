@@ -8,11 +8,12 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api import gate, problems
 from api.changes import Changes
+from api.feeds import Feeds
 from api.headers import AnswerHeaders
 from api.housekeeping import keep_house
 from api.intake import Intake
 from api.lingering import Lingering
-from api.routes import health, jobs, operations
+from api.routes import answers, health, jobs, operations
 from api.routes.docs import docs_router
 from api.schema import complete
 from api.settings import ApiSettings, listed
@@ -41,7 +42,8 @@ def create_app(settings: ApiSettings, queue: Queue | None = None) -> FastAPI:
     storage = Storage(settings.data_dir)
     storage.prepare()
     intake = Intake(settings.max_uploads, settings.max_upload_bytes)
-    state = State(settings, queue, storage, Changes(queue), intake)
+    changes = Changes(queue)
+    state = State(settings, queue, storage, changes, Feeds(queue, changes), intake)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -65,7 +67,7 @@ def create_app(settings: ApiSettings, queue: Queue | None = None) -> FastAPI:
     problems.install(app)
     _describe(app, needs_key=bool(settings.api_keys.get_secret_value()))
     _guard(app, settings, queue)
-    for router in (jobs.router, operations.router, health.router):
+    for router in (jobs.router, answers.router, operations.router, health.router):
         app.include_router(router)
     if settings.api_docs:
         app.include_router(docs_router(app))

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from shared.errors import QueueUnavailable
 from shared.job import Job
@@ -29,15 +31,25 @@ class Changes:
             except QueueUnavailable:
                 await asyncio.sleep(_RECONNECT_S)
 
+    @contextmanager
+    def watch(self, job_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever something has happened to the job, or may have."""
+        changed = asyncio.Event()
+        self._waiting[job_id].add(changed)
+        try:
+            yield changed
+        finally:
+            self._waiting[job_id].discard(changed)
+            if not self._waiting[job_id]:
+                del self._waiting[job_id]
+
     async def until_ended(self, job_id: str, timeout_s: float) -> Job | None:
         """The job once it has ended, or as it is when the time is over, or soon in a crowd; None if there is no such
         job."""
-        changed = asyncio.Event()
         if sum(map(len, self._waiting.values())) >= _CROWD:
             timeout_s = min(timeout_s, _SOON_S)
-        self._waiting[job_id].add(changed)
         deadline = asyncio.get_running_loop().time() + timeout_s
-        try:
+        with self.watch(job_id) as changed:
             job = await self._queue.job(job_id)
             while job and not job.has_ended:
                 # Around the waiting alone: a deadline that meets redis-py amid a command may get lost there.
@@ -49,10 +61,6 @@ class Changes:
                 changed.clear()
                 job = await self._queue.job(job_id)
             return job
-        finally:
-            self._waiting[job_id].discard(changed)
-            if not self._waiting[job_id]:
-                del self._waiting[job_id]
 
     def _wake(self, job_id: str) -> None:
         # The empty id says that the subscription is new: anything may have happened before it.

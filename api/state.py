@@ -6,6 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from api.changes import Changes
+from api.feeds import Feeds
 from api.intake import Intake
 from api.settings import ApiSettings
 from shared.queue import Queue
@@ -20,6 +21,7 @@ class State:
     queue: Queue
     storage: Storage
     changes: Changes
+    feeds: Feeds
     intake: Intake
 
 

@@ -120,10 +120,21 @@ class Queue:
         cancelled: list[str] = await self.redis.run("cancelled", age_ms)
         return cancelled
 
-    async def events(self, job_id: str) -> list[dict[str, Any]]:
-        """What happened to a job, oldest first: `id`, `event`, and the event's own data."""
-        entries = await self.redis.ask("xrange", KEYS["EVENTS"] + job_id)
+    async def events(self, job_id: str, after: str = "") -> list[dict[str, Any]]:
+        """What happened to a job, oldest first: `id`, `event`, and the event's own data. `after` is the id of one, of
+        which only what came later is wanted."""
+        entries = await self.redis.ask("xrange", KEYS["EVENTS"] + job_id, f"({after}" if after else "-")
         return [{"id": key, "event": entry["event"]} | json.loads(entry["data"]) for key, entry in entries]
+
+    async def position(self, job_id: str) -> dict[str, Any] | None:
+        """Where a job waits: `stage`, `ahead` (tasks before its own) and `wait_s` (at the stage's latest rate, if it has
+        one); None if it does not wait."""
+        reply = await self.redis.run("position", job_id)
+        if not reply:
+            return None
+        stage, ahead, done, done_in_ms = reply
+        wait_s = round((ahead + 1) * done_in_ms / 1000 / done, 1) if done else None
+        return {"stage": stage, "ahead": ahead, "wait_s": wait_s}
 
     async def changes(self) -> AsyncIterator[str]:
         """Ids of jobs, each as something happens to it. Ends only by QueueUnavailable."""
@@ -181,6 +192,10 @@ class Queue:
         with answering():
             verdict, reply = await self.redis.evaluate("commit", *arguments)
         return str(verdict), Claim.read(reply, token)
+
+    async def extend(self, worker: str, claim: Claim, step: int, outcome: Outcome) -> str:
+        """Record the claim's step number `step`, from 0, and go on holding it: `extended`, `over` or `stale`."""
+        return str(await self.redis.run("extend", claim.task, worker, claim.token, step, outcome.as_json()))
 
     async def quarantine(self, worker: str, task: str) -> bool:
         """Set aside a held task at which a script has raised QueueUnreadable; False if it is not held."""

@@ -10,6 +10,9 @@ from shared.job import Stage
 #: A task to push: its name and its input.
 NewTask = tuple[str, str]
 
+#: Its name, and what it tells.
+Event = tuple[str, dict[str, Any]]
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -52,28 +55,27 @@ class Claim:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a task has made, and what comes next."""
+    """What a task, or a step of it, has made, and what comes next."""
 
     fields: dict[str, str] = field(default_factory=dict)
     """Results, written to the job-status hash."""
 
     next: Sequence[NewTask] = ()
-    """Tasks to push. None, where the task is no part either, ends the job as completed."""
+    """Tasks to push. None, where the task makes no parts and is none either, ends the job as completed."""
 
-    join: str | None = None
-    """Makes `next` the parts of a whole: this task follows when all are done, with their outputs as a JSON list."""
+    parts: tuple[Stage, Sequence[str]] | None = None
+    """Makes a task of each of these inputs: the parts of a whole. With the commit it is said that no more will come;
+    when all are done, their join follows, with their outputs as a JSON list."""
 
     part: tuple[int, str] | None = None
     """Set by a part: its index and its output."""
 
+    events: Sequence[Event] = ()
+    """What whoever follows the job should hear of."""
+
     def as_json(self) -> str:
-        """As `commit.lua` takes it, which has no word for None."""
-        plain: dict[str, Any] = {"fields": self.fields, "next": self.next}
-        if self.join is not None:
-            plain["join"] = self.join
-        if self.part is not None:
-            plain["part"] = self.part
-        return json.dumps(plain)
+        """As the scripts take it, which have no word for None."""
+        return json.dumps({name: value for name, value in vars(self).items() if value is not None})
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The worker's runtime, one for all stages: claim, compute, commit; beat; sweep; stop in good order."""
 
 import asyncio
+import itertools
 import random
 import socket
 import time
@@ -39,12 +40,16 @@ MAX_RETRY_AFTER_S = 600.0
 ReplyT = TypeVar("ReplyT")
 
 
+#: Records a step of a task that goes on. Raises CancelledError where the task is no longer this attempt's.
+Extend = Callable[[Outcome], Awaitable[None]]
+
+
 class Handler(Protocol):
     """What a stage does with a task. Whatever it raises that is not a CascadeError counts as a failed engine."""
 
     info: WorkerInfo
 
-    async def handle(self, claim: Claim) -> Outcome: ...
+    async def handle(self, claim: Claim, extend: Extend) -> Outcome: ...
 
 
 class Worker:
@@ -156,7 +161,7 @@ class Worker:
         following = None
         try:
             try:
-                outcome = await self._handler.handle(claim)
+                outcome = await self._handler.handle(claim, self._extender(claim))
             finally:
                 if self._is_current(claim):
                     self._computing.discard(claim.task)
@@ -180,6 +185,16 @@ class Worker:
     def _is_current(self, claim: Claim) -> bool:
         """Whether the caller is this worker's latest attempt at the task."""
         return self._running.get(claim.task) is asyncio.current_task()
+
+    def _extender(self, claim: Claim) -> Extend:
+        steps = itertools.count()
+
+        async def extend(outcome: Outcome) -> None:
+            step = next(steps)
+            if await self._persist(lambda: self._queue.extend(self.name, claim, step, outcome)) != "extended":
+                raise asyncio.CancelledError  # as the next beat would have it
+
+        return extend
 
     async def _commit(self, claim: Claim, outcome: Outcome) -> tuple[str, Claim | None]:
         """Commit; and unless somebody else is at it, claim the next task in the same round trip."""

@@ -1,4 +1,4 @@
-"""Jobs: upload, status, audio, removal."""
+"""Jobs: upload, status, removal."""
 
 import asyncio
 import hashlib
@@ -10,7 +10,6 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from api.admission import admit, full
-from api.audio_file import AudioFile, removed
 from api.housekeeping import erase_job
 from api.job_id import JobId
 from api.problems import Problem, responses
@@ -70,26 +69,14 @@ _FORM = {
 }
 
 
-_RANGE = {
-    "parameters": [
-        {
-            "name": "Range",
-            "in": "header",
-            "schema": {"type": "string"},
-            "example": "bytes=0-9999",
-            "description": "A part.",
-        }
-    ]
-}
-
-
 class Accepted(BaseModel):
     """A job has been made of the upload."""
 
-    message: str = Field(examples=["Accepted. Poll status_url, then fetch audio_url."])
+    message: str = Field(examples=["Accepted. Follow events_url or poll status_url; …"])
     job_id: str = Field(examples=["3f2b8c1e9d4a4f6f8b7a6c5d4e3f2a1b"])
     status_url: str = Field(examples=["/status/3f2b8c1e9d4a4f6f8b7a6c5d4e3f2a1b"])
     audio_url: str = Field(examples=["/audio/3f2b8c1e9d4a4f6f8b7a6c5d4e3f2a1b"])
+    events_url: str = Field(examples=["/events/3f2b8c1e9d4a4f6f8b7a6c5d4e3f2a1b"])
 
 
 @router.post(
@@ -131,8 +118,13 @@ async def transcribe(
     job_id = await _submit(state, own_id, upload, key)
     status_url = f"/status/{job_id}"
     response.headers["Location"] = status_url
-    message = "Accepted. Poll status_url, then fetch audio_url."
-    return Accepted(message=message, job_id=job_id, status_url=status_url, audio_url=f"/audio/{job_id}")
+    return Accepted(
+        message="Accepted. Follow events_url or poll status_url; audio_url plays while the answer is being made.",
+        job_id=job_id,
+        status_url=status_url,
+        audio_url=f"/audio/{job_id}",
+        events_url=f"/events/{job_id}",
+    )
 
 
 async def _submit(state: State, own_id: str, upload: Upload, idempotency_key: str) -> str:
@@ -176,45 +168,6 @@ async def status(
     if job is None:
         raise JobNotFound
     return job.model_copy(update={"audio_url": f"/audio/{job_id}"}) if job.audio_path else job
-
-
-@router.head("/audio/{job_id}", include_in_schema=False)
-@router.get(
-    "/audio/{job_id}",
-    summary="The spoken answer",
-    response_class=AudioFile,
-    openapi_extra=_RANGE,
-    responses={
-        200: {"description": "The whole WAV file.", "content": {"audio/wav": {}}},
-        206: {
-            "description": "The part that the `Range` header asks for, or several.",
-            "content": {"audio/wav": {}, "multipart/byteranges": {}},
-        },
-        **responses(
-            _NOT_FOUND,
-            (409, "audio_not_ready", "The answer is not spoken yet. Ask again, or wait with /status/{job_id}?wait=20."),
-            (410, "no_audio", "This job ended without an answer. See /status/{job_id} for the reason."),
-            (416, "no_such_range", "The file has no such range. It is 96,044 bytes long."),
-        ),
-    },
-)
-async def audio(job_id: JobId, state: StateDep) -> AudioFile:
-    """Send the answer once it is complete, whole or, with a `Range` header, in part."""
-    job = await state.queue.job(job_id)
-    if job is None:
-        raise JobNotFound
-    if not job.has_ended:
-        detail = f"The answer is not spoken yet. Ask again, or wait with /status/{job_id}?wait=20."
-        raise Problem(409, "audio_not_ready", detail, {"Retry-After": "1"})
-    if job.audio_path is None:
-        detail = f"This job ended without an answer. See /status/{job_id} for the reason."
-        raise Problem(410, "no_audio", detail)
-    path = state.storage.absolute(job.audio_path)
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        raise removed() from None
-    return AudioFile(path, media_type="audio/wav", filename=path.name, stat_result=found)
 
 
 @router.delete("/jobs/{job_id}", status_code=204, summary="Cancel and erase", responses=responses(_NOT_FOUND))

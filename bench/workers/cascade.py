@@ -10,7 +10,7 @@ from shared.job import SPEECH_TO_SPEECH, Stage, stage_after, task_name
 from shared.logs import configure_logs
 from shared.queue import Queue
 from shared.task import Claim, Outcome, WorkerInfo
-from shared.worker import Worker
+from shared.worker import Extend, Worker
 
 
 class NullHandler:
@@ -20,7 +20,7 @@ class NullHandler:
         self.info = WorkerInfo(stage, "null", "")
         self._next = stage_after(SPEECH_TO_SPEECH, stage)
 
-    async def handle(self, claim: Claim) -> Outcome:
+    async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
         return Outcome(next=[(task_name(self._next, claim.job_id), "")] if self._next else [])
 
 

@@ -1,18 +1,20 @@
 """What the LLM stage does with a task."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 
+from llm_worker.answer import Answer
 from llm_worker.choice import load_engine
 from llm_worker.deadline import with_deadlines
 from llm_worker.engine import LlmEngine, Prompt
-from llm_worker.segments import mended, split
 from llm_worker.settings import LlmSettings
-from shared.errors import AnswerBlocked, ModelUnavailable
-from shared.job import stage_after, task_name
+from shared.errors import ModelUnavailable
+from shared.job import stage_after
 from shared.storage import Storage
 from shared.task import Claim, Outcome, WorkerInfo
+from shared.worker import Extend
 
 _NO_MODEL = (
     "No language model is configured: a small built-in responder answers. Set GEMINI_API_KEY or OPENAI_BASE_URL."
@@ -20,40 +22,37 @@ _NO_MODEL = (
 
 
 class LlmHandler:
-    """Turns a transcript into an answer, cut into the segments that will be spoken."""
+    """Turns a transcript into an answer, and has each sentence spoken while the next one is being written."""
 
     def __init__(self, engine: LlmEngine, settings: LlmSettings) -> None:
         warning = _NO_MODEL if engine.name == "offline" and settings.llm_engine == "auto" else None
         self.info = WorkerInfo("llm", engine.name, engine.model, warning)
         self._engine, self._settings = engine, settings
 
-    async def handle(self, claim: Claim) -> Outcome:
-        language = claim.fields.get("language", "")
+    async def handle(self, claim: Claim, extend: Extend) -> Outcome:
         prompt = Prompt(
             text=claim.fields["transcript"],
-            language=language,
+            language=claim.fields.get("language", ""),
             system=claim.fields.get("system_prompt") or self._settings.llm_system_prompt,
         )
-        answer = await self._answer(prompt)
-        segments = split(answer, language)
-        if not segments:
-            raise AnswerBlocked
-        fields = {"response": answer, "engine:llm": self.info.engine, "model:llm": self.info.model}
-        if stage_after(claim.fields["route"], "llm") != "tts":
-            return Outcome(fields)
-        parts = [(task_name("tts", claim.job_id, index), text) for index, text in enumerate(segments)]
-        return Outcome(fields, parts, join=task_name("tts", claim.job_id, "join"))
-
-    async def _answer(self, prompt: Prompt) -> str:
-        settings = self._settings
-        pieces = with_deadlines(
-            self._engine.answer(prompt), settings.llm_first_token_timeout_s, settings.llm_idle_timeout_s
-        )
+        answer = Answer(prompt.language, is_spoken=stage_after(claim.fields["route"], "llm") == "tts")
         try:
-            async with asyncio.timeout(settings.llm_timeout_s), aclosing(pieces):
-                return mended("".join([piece async for piece in pieces])).strip()
+            async with asyncio.timeout(self._settings.llm_timeout_s), aclosing(self._pieces(prompt)) as pieces:
+                async for piece in pieces:
+                    answer.add(piece)
+                    if answer.has_step and self._settings.streaming:
+                        await extend(answer.step())
         except TimeoutError:
             raise ModelUnavailable("The language model's answer did not end in time.") from None
+        answer.end()
+        rest = answer.step()
+        return replace(rest, fields=rest.fields | {"engine:llm": self.info.engine, "model:llm": self.info.model})
+
+    def _pieces(self, prompt: Prompt) -> AsyncGenerator[str, None]:
+        settings = self._settings
+        return with_deadlines(
+            self._engine.answer(prompt), settings.llm_first_token_timeout_s, settings.llm_idle_timeout_s
+        )
 
 
 @asynccontextmanager

@@ -17,6 +17,9 @@ class LlmSettings(WorkerSettings):
     """`gemini`, `openai` (any compatible server), `offline`, an installed third-party engine, or `auto`: gemini when
     its key is set, openai when a base URL is set, else offline."""
 
+    streaming: bool = True
+    """Whether each sentence is spoken while the next is being written; else an answer is spoken when it is whole."""
+
     llm_system_prompt: str = SPOKEN_STYLE
     """How the model is told to answer, unless the request brings its own."""
 

@@ -9,16 +9,11 @@ if not status then
 elseif is_over(status) then
   return 'over'
 end
-local tasks = TASKS .. job
 for _, task in ipairs(open_tasks(job)) do
-  redis.call('LREM', QUEUE .. parse(task), 0, task)
-  redis.call('ZREM', DELAYED, task)
-  local worker = redis.call('HGET', tasks, 'worker:' .. task)
-  if worker then
-    redis.call('LREM', HELD .. worker, 0, task)
-  end
+  withdraw(job, task)
 end
-redis.call('DEL', tasks)
+redis.call('DEL', TASKS .. job)
+redis.call('XTRIM', EVENTS .. job, 'MAXLEN', 0) -- they tell of the text; the next one's id must still be a later one
 local kept = {}
 for _, field in ipairs({'job_id', 'route', 'stage', 'created_at'}) do
   local value = redis.call('HGET', JOB .. job, field)

@@ -4,6 +4,10 @@
 -- The TASKS hash of a job holds, for each open task: input:<task>, and while it is claimed token:<task> and worker:<task>;
 -- attempts:<task> counts its executions, crashes:<task> those that did not end in an orderly way, excused:<task> those that
 -- failed by what the job has nothing to do with.
+--
+-- Parts are numbered on and on. Those that one attempt has pushed are a generation: from first_part up to next_part. maker
+-- is the task that pushes them, steps counts how often it has, parts_done how many of them are done, with what each has made
+-- in part:<index>, and join is the task that follows when all are: it is there once no more will come.
 
 local function now_ms()
   local time = redis.call('TIME') -- Redis's own clock: those of workers may differ
@@ -13,6 +17,13 @@ end
 -- Work is counted by the minute.
 local function minute_of(time_ms)
   return math.floor(time_ms / 60000)
+end
+
+-- How many tasks a stage has done, and in how many ms: this minute and the one before.
+local function done_lately(stage, now)
+  local minute = minute_of(now)
+  local done = redis.call('HMGET', DONE, stage .. ':' .. minute, stage .. ':' .. minute - 1)
+  return (tonumber(done[1]) or 0) + (tonumber(done[2]) or 0), 60000 + now % 60000
 end
 
 local function parse(task)
@@ -33,20 +44,44 @@ local function by_name(pairs)
   return named
 end
 
-local function push(job, task, input, now)
+-- The first part of an answer goes before all that waits: somebody is waiting to hear the first word, and one jump a job
+-- keeps nobody from being served.
+local function push(job, task, input, now, goes_first)
   local stage = parse(task)
   redis.call('HSET', TASKS .. job, 'input:' .. task, input)
   redis.call('HSETNX', JOB .. job, 'queued_at:' .. stage, now)
-  redis.call('LPUSH', QUEUE .. stage, task)
+  redis.call(goes_first and 'RPUSH' or 'LPUSH', QUEUE .. stage, task)
 end
 
--- Push what comes next. With a join, the tasks are its parts, and it follows when the last of them is done.
-local function fan_out(job, tasks, join, now)
-  if join then
-    redis.call('HSET', TASKS .. job, 'join', join, 'parts', #tasks)
-  end
+local function push_all(job, tasks, now)
   for _, task in ipairs(tasks) do
     push(job, task[1], task[2], now)
+  end
+end
+
+-- Push more parts of a whole.
+local function push_parts(job, stage, inputs, now)
+  local tasks = TASKS .. job
+  local first, next = unpack(redis.call('HMGET', tasks, 'first_part', 'next_part'))
+  first, next = tonumber(first) or 0, tonumber(next) or 0
+  for _, input in ipairs(inputs) do
+    push(job, string.format('%s:%s:%d', stage, job, next), input, now, next == first)
+    next = next + 1
+  end
+  redis.call('HSET', tasks, 'next_part', next)
+end
+
+-- Once no more parts will come and all of them are done, their join follows, with what they have made.
+local function join_if_done(job, now)
+  local tasks = TASKS .. job
+  local join, first, next, done = unpack(redis.call('HMGET', tasks, 'join', 'first_part', 'next_part', 'parts_done'))
+  first, next = tonumber(first) or 0, tonumber(next)
+  if join and (tonumber(done) or 0) == next - first then
+    local outputs = {}
+    for index = first, next - 1 do
+      outputs[#outputs + 1] = redis.call('HGET', tasks, 'part:' .. index)
+    end
+    push(job, join, cjson.encode(outputs), now)
   end
 end
 
@@ -88,6 +123,19 @@ local function settle(job, task, worker, token)
   end
 end
 
+-- Write what a step of a task has made: fields of the job, and events.
+local function record(job, outcome, now, ...)
+  local changed = {'updated_at', now, ...}
+  for field, value in pairs(outcome.fields) do
+    changed[#changed + 1] = field
+    changed[#changed + 1] = value
+  end
+  redis.call('HSET', JOB .. job, unpack(changed))
+  for _, event in ipairs(outcome.events) do
+    publish(job, event[1], event[2])
+  end
+end
+
 local function finish(job, status, data, now)
   redis.call('HSET', JOB .. job, 'status', status, 'updated_at', now, 'ended_at', now)
   redis.call('ZREM', LIVE, job)
@@ -102,6 +150,37 @@ local function open_tasks(job)
     open[#open + 1] = string.match(field, '^input:(.+)')
   end
   return open
+end
+
+-- Take an open task out of whatever place it is in. Whoever works on it learns of it from its next heartbeat, and cannot
+-- commit.
+local function withdraw(job, task)
+  redis.call('LREM', QUEUE .. parse(task), 0, task)
+  redis.call('ZREM', DELAYED, task)
+  local worker = redis.call('HGET', TASKS .. job, 'worker:' .. task)
+  if worker then
+    redis.call('LREM', HELD .. worker, 0, task)
+  end
+end
+
+-- Drop the parts that an attempt has pushed which did not come to its end: the next attempt makes others. Replies the
+-- number of the next part.
+local function retract(job, now)
+  local tasks = TASKS .. job
+  local first, next = unpack(redis.call('HMGET', tasks, 'first_part', 'next_part'))
+  for index = tonumber(first) or 0, (tonumber(next) or 0) - 1 do
+    redis.call('HDEL', tasks, 'part:' .. index)
+  end
+  for _, task in ipairs(open_tasks(job)) do
+    if string.match(task, ':%d+$') then
+      withdraw(job, task)
+      close(job, task)
+    end
+  end
+  redis.call('HDEL', tasks, 'maker', 'steps', 'parts_done')
+  redis.call('HSET', tasks, 'first_part', next or 0)
+  redis.call('HDEL', JOB .. job, 'response', 'first_audio_at')
+  publish(job, 'restarted', {first = tonumber(next) or 0})
 end
 
 -- Set a task aside and fail its job. The task's input stays, so that it can be looked at and tried again.
@@ -187,6 +266,9 @@ local function begin(worker, token, stage, task)
       disown(job, task)
       set_aside(job, task, 'worker_died', 'Processing stopped unexpectedly each time this input was tried.', now)
       return {'dropped', 'worker_died'}
+    end
+    if redis.call('HGET', tasks, 'maker') == task then
+      retract(job, now)
     end
     -- One that was struck off while it was paused may die before its next beat: somebody must look into its hands.
     redis.pcall('ZADD', WORKERS, 'NX', now + LEASE_MS, worker) -- no job is to blame if that is no sorted set

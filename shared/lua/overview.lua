@@ -2,12 +2,10 @@
 -- Replies JSON: {stages: {<stage>: {waiting, oldest_ms?, done, done_in_ms}}, delayed, dead, live,
 --   workers: [[name, what it is (JSON), how many tasks it holds], …] or {}}.
 local now = tonumber(now_ms())
-local minute = minute_of(now)
 local stages = {}
 for _, stage in ipairs({'stt', 'llm', 'tts'}) do
-  local state = {waiting = redis.call('LLEN', QUEUE .. stage), done_in_ms = 60000 + now % 60000}
-  local done = redis.call('HMGET', DONE, stage .. ':' .. minute, stage .. ':' .. minute - 1)
-  state.done = (tonumber(done[1]) or 0) + (tonumber(done[2]) or 0)
+  local state = {waiting = redis.call('LLEN', QUEUE .. stage)}
+  state.done, state.done_in_ms = done_lately(stage, now)
   local next_task = redis.call('LINDEX', QUEUE .. stage, -1)
   local _, job = parse(next_task or '')
   local since = job and redis.pcall('HGET', JOB .. job, 'queued_at:' .. stage)

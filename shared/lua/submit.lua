@@ -27,6 +27,6 @@ redis.call('ZADD', LIVE, now, job)
 if ARGV[5] ~= '' then
   redis.call('SET', idempotency, job, 'PX', ARGV[6])
 end
-fan_out(job, tasks, nil, now)
+push_all(job, tasks, now)
 publish(job, 'pending', {})
 return {'accepted'}

@@ -9,6 +9,7 @@ from shared.errors import InputMissing
 from shared.job import stage_after, task_name
 from shared.storage import Storage
 from shared.task import Claim, Outcome, WorkerInfo
+from shared.worker import Extend
 from stt_worker.recognizer import Recognizer, load_recognizer
 from stt_worker.settings import SttSettings
 
@@ -22,7 +23,7 @@ class SttHandler:
         self.info = info
         self._process, self._storage, self._settings = process, storage, settings
 
-    async def handle(self, claim: Claim) -> Outcome:
+    async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
         path = self._storage.input_path(claim.job_id)
         if not path.is_file():
             raise InputMissing
@@ -38,8 +39,9 @@ class SttHandler:
             "engine:stt": self.info.engine,
             "model:stt": self.info.model,
         }
+        heard = ("transcript", {"text": recognition.transcript.text, "language": recognition.transcript.language})
         follows = stage_after(claim.fields["route"], "stt")
-        return Outcome(fields, [(task_name(follows, claim.job_id), "")] if follows else [])
+        return Outcome(fields, [(task_name(follows, claim.job_id), "")] if follows else [], events=[heard])
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from shared.task import Claim, Outcome, WorkerInfo
+from shared.worker import Extend
 
 
 class FakeHandler:
@@ -15,7 +16,7 @@ class FakeHandler:
         self.cancelled: list[Claim] = []
         self._do = do
 
-    async def handle(self, claim: Claim) -> Outcome:
+    async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
         self.begun.append(claim)
         try:
             return await self._do(claim) if self._do else Outcome({"transcript": "done"})

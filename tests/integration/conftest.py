@@ -1,6 +1,5 @@
 """Words for tests that drive the queue by hand."""
 
-from collections.abc import Sequence
 from uuid import uuid4
 
 import pytest
@@ -9,7 +8,7 @@ from redis import Redis
 from shared.job import SPEECH_TO_SPEECH, Stage, task_name
 from shared.keys import KEYS
 from shared.queue import Queue
-from shared.task import Claim, NewTask, Outcome, WorkerInfo
+from shared.task import Claim, Outcome, WorkerInfo
 
 
 class Driver:
@@ -40,8 +39,7 @@ class Driver:
         stt = await self.claim("stt-1")
         await self.queue.commit("stt-1", stt, Outcome({"transcript": "hi"}, [(task_name("llm", job_id), "")]))
         llm = await self.claim("llm-1", "llm")
-        parts: Sequence[NewTask] = [(task_name("tts", job_id, n), f"text {n}") for n in range(segments)]
-        outcome = Outcome({"response": "there"}, parts, join=task_name("tts", job_id, "join"))
+        outcome = Outcome({"response": "there"}, parts=("tts", [f"text {n}" for n in range(segments)]))
         assert await self.queue.commit("llm-1", llm, outcome) == "committed"
         return job_id
 

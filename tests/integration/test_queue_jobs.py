@@ -24,7 +24,12 @@ async def test_a_job_passes_its_route_and_completes(driver, queue):
     for index in range(2):
         claim = await driver.claim("tts-1", "tts")
         assert (claim.part, claim.input) == (str(index), f"text {index}")
-        assert await queue.commit("tts-1", claim, Outcome(part=(index, f"file {index}"))) == "committed"
+        assert (
+            await queue.commit(
+                "tts-1", claim, Outcome(part=(index, f"file {index}"), events=[("segment", {"index": index})])
+            )
+            == "committed"
+        )
     join = await driver.claim("tts-1", "tts")
     assert (join.part, join.input) == ("join", '["file 0","file 1"]')
     assert await queue.commit("tts-1", join, Outcome({"audio_path": "output/x.wav"})) == "committed"

@@ -168,6 +168,5 @@ def outcome(claim: Claim, segments: int) -> Outcome:
     if claim.part is not None:
         return Outcome(part=(int(claim.part), f"{claim.part}.wav"))
     if follows == "tts":
-        parts = [(task_name("tts", claim.job_id, index), "text") for index in range(segments)]
-        return Outcome({"response": "text"}, parts, join=task_name("tts", claim.job_id, "join"))
+        return Outcome({"response": "text"}, parts=("tts", ["text"] * segments))
     return Outcome({"transcript": "text"}, [(task_name(follows, claim.job_id), "")] if follows else [])

@@ -1,7 +1,7 @@
 """What a voice engine is."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,15 @@ class Speech:
         is_pcm = isinstance(samples, np.ndarray) and samples.dtype == np.int16 and samples.ndim == 1
         if not (is_pcm and isinstance(rate_hz, int) and rate_hz > 0):
             raise EngineError
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / self.sample_rate_hz
+
+    def followed_by(self, pause_s: float) -> Self:
+        """The same, and behind it silence."""
+        pause = np.zeros(round(pause_s * self.sample_rate_hz), np.int16)
+        return replace(self, samples=np.concatenate([self.samples, pause]))
 
 
 class TtsEngine(Protocol):

@@ -9,13 +9,16 @@ from functools import partial
 from shared.engine_process import EngineProcess, warm_engine
 from shared.storage import Storage
 from shared.task import Claim, Outcome, WorkerInfo
+from shared.worker import Extend
 from tts_worker import wav
 from tts_worker.engine import TtsEngine
 from tts_worker.settings import TtsSettings
 from tts_worker.synthesizer import load_synthesizer
 
-#: Silence between two sentences, about what a reader leaves.
-PAUSE_S = 0.15
+#: Silence behind a segment, about what a reader leaves. It is part of the segment, so that what is heard while the
+#: answer is being made and the whole of it are the same.
+SENTENCE_PAUSE_S, CLAUSE_PAUSE_S = 0.15, 0.05
+SENTENCE_ENDS = ".!?…:。！？।"
 
 #: What a text may take beside TTS_TIMEOUT_S: people speak 15 characters a second, and a voice that is slower than half
 #: of that is of no use.
@@ -31,18 +34,21 @@ class TtsHandler:
         self.info = info
         self._process, self._storage, self._timeout_s = process, storage, settings.tts_timeout_s
 
-    async def handle(self, claim: Claim) -> Outcome:
+    async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
         return await (self._join(claim) if claim.part == "join" else self._speak(claim))
 
     async def _speak(self, claim: Claim) -> Outcome:
         language, voice = claim.fields.get("language"), claim.fields.get("voice")
         timeout_s = self._timeout_s + len(claim.input) * SECONDS_A_CHARACTER
         speech = await self._process.run(TtsEngine.synthesize, timeout_s, claim.input, language, voice)
-        index = int(claim.part or 0)
-        name = await asyncio.to_thread(
-            self._storage.write_segment, claim.job_id, index, claim.token, wav.encode(speech)
+        speech = speech.followed_by(_pause_s(claim.input))
+        index, data = int(claim.part or 0), wav.encode(speech)
+        name = await asyncio.to_thread(self._storage.write_segment, claim.job_id, index, claim.token, data)
+        return Outcome(
+            {"engine:tts": self.info.engine, "model:tts": self.info.model},
+            part=(index, name),
+            events=[("segment", {"index": index, "duration_s": round(speech.duration_s, 3), "path": name})],
         )
-        return Outcome({"engine:tts": self.info.engine, "model:tts": self.info.model}, part=(index, name))
 
     async def _join(self, claim: Claim) -> Outcome:
         segments = [self._storage.absolute(name) for name in json.loads(claim.input)]
@@ -50,10 +56,15 @@ class TtsHandler:
 
         def write() -> float:
             with self._storage.writing(path) as file:
-                return wav.join(segments, file, PAUSE_S)
+                return wav.join(segments, file)
 
         duration_s = await asyncio.to_thread(write)
         return Outcome({"audio_path": self._storage.relative(path), "duration_s": f"{duration_s:.3f}"})
+
+
+def _pause_s(text: str) -> float:
+    """How long to be silent behind a segment."""
+    return SENTENCE_PAUSE_S if text.rstrip("\"'”’»)]").endswith(tuple(SENTENCE_ENDS)) else CLAUSE_PAUSE_S
 
 
 @asynccontextmanager

@@ -24,8 +24,8 @@ def encode(speech: Speech) -> bytes:
     return buffer.getvalue()
 
 
-def join(segments: Sequence[Path], to: BinaryIO, pause_s: float) -> float:
-    """Write the WAV files `segments` into `to` as one, `pause_s` of silence between each two; return its duration in s.
+def join(segments: Sequence[Path], to: BinaryIO) -> float:
+    """Write the WAV files `segments` into `to` as one; return its duration in s.
 
     They normally share one sample rate. Where TTS workers with different voices spoke one answer, the first segment's
     rate wins and the others are resampled.
@@ -34,16 +34,12 @@ def join(segments: Sequence[Path], to: BinaryIO, pause_s: float) -> float:
         raise ValueError("There is no segment to join.")
     formats = [_rate_and_frames(segment) for segment in segments]
     rate_hz = formats[0][0]
-    pause = np.zeros(round(pause_s * rate_hz), np.int16).tobytes()
-    lengths = [_resampled_length(frames, own_rate_hz, rate_hz) for own_rate_hz, frames in formats]
-    total = sum(lengths) + (len(segments) - 1) * (len(pause) // 2)
+    total = sum(_resampled_length(frames, own_rate_hz, rate_hz) for own_rate_hz, frames in formats)
     with wave.open(to, "wb") as out:
         _set_format(out, rate_hz)
         # The header is right from the first byte on, so that `to` need not be able to seek.
         out.setnframes(total)
-        for index, segment in enumerate(segments):
-            if index:
-                out.writeframesraw(pause)
+        for segment in segments:
             _copy(segment, out, rate_hz)
     return total / rate_hz
 
