@@ -67,8 +67,8 @@ class _Stream:
         self._rate_hz = 0
 
     def take(self, path: Path) -> list[bytes]:
-        """What comes of the next segment. Nothing, where it is not simply the next piece of the whole file: it has another
-        rate, or has been removed, since the whole is there. Then the listener must wait for that."""
+        """What comes of the next segment. Nothing, where it is not simply the next piece of the whole file: it has
+        another rate, or has been removed, since the whole is there. Then the listener must wait for that."""
         try:
             with wave.open(str(path)) as file:
                 rate_hz, samples = file.getframerate(), file.readframes(file.getnframes())

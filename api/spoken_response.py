@@ -1,6 +1,7 @@
 """Sending an answer that is still being made."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -16,10 +17,8 @@ class SpokenResponse(StreamingResponse):
         super().__init__(_all(first, rest), media_type="audio/wav")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
+        with suppress(Interrupted):  # uvicorn closes the connection of an answer that was not completed
             await super().__call__(scope, receive, send)
-        except Interrupted:
-            pass  # uvicorn closes the connection of an answer that was not completed
 
 
 async def _all(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

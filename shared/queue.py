@@ -127,8 +127,8 @@ class Queue:
         return [{"id": key, "event": entry["event"]} | json.loads(entry["data"]) for key, entry in entries]
 
     async def position(self, job_id: str) -> dict[str, Any] | None:
-        """Where a job waits: `stage`, `ahead` (tasks before its own) and `wait_s` (at the stage's latest rate, if it has
-        one); None if it does not wait."""
+        """Where a job waits: `stage`, `ahead` (tasks before its own), and `wait_s` at the stage's latest rate, if it
+        has one. None if the job does not wait."""
         reply = await self.redis.run("position", job_id)
         if not reply:
             return None

@@ -62,8 +62,8 @@ async def events(
 ) -> AsyncIterable[ServerSentEvent]:
     """Server-sent events, until the job has ended: `pending`, `position` (`ahead` and `wait_s`), `processing`,
     `transcript`, `text` (what has been added to the answer), `segment` (`url` and `duration_s` of a spoken piece),
-    `stage_done`, `retrying`, `restarted` (the answer begins anew: forget text, and segments before `first`), and at last
-    `completed`, `failed` or `cancelled`."""
+    `stage_done`, `retrying`, `restarted` (the answer begins anew: forget its text, and segments before `first`), and at
+    last `completed`, `failed` or `cancelled`."""
     async for event in feed.follow(last_event_id):
         yield ServerSentEvent(id=event["id"], event=event["event"], data=_public(job_id, event))
 
@@ -115,8 +115,8 @@ async def audio(
         int, Query(ge=0, le=2**40, description="The first byte that is wanted, by whoever was cut off.")
     ] = 0,
 ) -> Response:
-    """Send the answer: whole or, with a `Range` header, in part, if it is complete; else from its first segment on, while
-    the others are being made. Where that breaks off, the answer has begun anew or failed: see `/events`."""
+    """Send the answer: whole or, with a `Range` header, in part, if it is complete; else from its first segment on,
+    while the others are being made. Where that breaks off, the answer has begun anew or failed: see `/events`."""
     job = await state.queue.job(job_id)
     if job is None:
         raise JobNotFound

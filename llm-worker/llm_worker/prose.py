@@ -10,7 +10,9 @@ from markdown_it.token import Token
 _MARKDOWN = MarkdownIt("commonmark").enable("strikethrough")
 
 #: A line that may yet turn out to begin a block.
-_UNDECIDED = re.compile(r"\s*(?:(?:```|~~~|\|).*|`{0,2}|~{0,2}|[-+*=_\s]*|•\s*|#{1,6}\s*|>[>\s]*)", re.DOTALL)
+_UNDECIDED = re.compile(
+    r"\s*(?:(?:```|~~~|\|).*|`{0,2}|~{0,2}|[-+*=_•#>\s]*(?:\[[ xX]?\]?\s*)?|\d{1,3}[.)]?)", re.DOTALL
+)
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _RULE = re.compile(r"\s*(?:[-*_=]\s*){2,}|\s*\|?[\s:|-]*-{2,}[\s:|-]*")
 _ROW = re.compile(r"\s*\|(.*?)\|?\s*")
@@ -24,6 +26,8 @@ _URL = re.compile(r"\bhttps?://(?:www\.)?([^\s/?#]+)\S*?(?=[.,;:!?)\]]*(?:\s|$))
 _STRAY_MARKS = re.compile(
     r"\*{2,}|(?<!\w)_{2,}|_{2,}(?!\w)|~~|`+|^[*_]\s|(?<![\w*])[*_](?=\w)|(?<=[\w.,;:!?)])[*_](?![\w*])"
 )
+#: What counts as emoji, and yet is said.
+_SIGNS = "©®™"
 _SPACED = re.compile(r"\s+([.,;:!?](?:\s|$))")
 
 _PARAGRAPH = "\n\n"
@@ -36,6 +40,7 @@ class Prose:
     def __init__(self) -> None:
         self._line = ""  # has not shown yet what it is
         self._running = False  # the line is text, and its beginning has been given out
+        self._line_end = "\n"
         self._fence = ""
 
     def push(self, markdown: str) -> str:
@@ -49,7 +54,7 @@ class Prose:
             self._line = last
             return text
         self._running = True
-        return text + _unmarked(last)
+        return text + self._begin(last)
 
     def finish(self) -> str:
         """The rest."""
@@ -59,7 +64,7 @@ class Prose:
         """A whole line, or what is left of it."""
         if self._running:
             self._running = False
-            return line + "\n"
+            return line + self._line_end
         fence = _FENCE.match(line)
         if self._fence:
             if fence and fence[1].startswith(self._fence):
@@ -73,16 +78,16 @@ class Prose:
         if row := _ROW.fullmatch(line):
             cells = (cell.strip() for cell in row[1].split("|"))
             return _PARAGRAPH + ", ".join(cell for cell in cells if cell) + _PARAGRAPH
-        heading = _PARAGRAPH if line.lstrip().startswith("#") else "\n"
-        return _unmarked(line) + heading
+        return self._begin(line) + self._line_end
 
-
-def _unmarked(line: str) -> str:
-    """A line without its marks, apart from the one before it if it had any."""
-    if _NUMBERED.match(line):
-        return _PARAGRAPH + line
-    marks = _MARKS.match(line)
-    return _PARAGRAPH + line[marks.end() :] if marks else line
+    def _begin(self, line: str) -> str:
+        """The beginning of a line without its marks, apart from the line before if it has any."""
+        marks = _MARKS.match(line)
+        is_heading = marks is not None and "#" in marks[0]
+        self._line_end = _PARAGRAPH if is_heading else "\n"
+        if _NUMBERED.match(line):
+            return _PARAGRAPH + line
+        return _PARAGRAPH + line[marks.end() :] if marks else line
 
 
 def spoken(sentence: str) -> str:
@@ -90,7 +95,7 @@ def spoken(sentence: str) -> str:
     [inline] = _MARKDOWN.parseInline(sentence)
     text = "".join(_texts(inline.children or []))
     text = _STRAY_MARKS.sub("", _URL.sub(r"\1", text))
-    text = " ".join(replace_emoji(text, " ").split())
+    text = " ".join(replace_emoji(text, lambda sign, _: sign if sign in _SIGNS else " ").split())
     return _SPACED.sub(r"\1", text) if any(map(str.isalnum, text)) else ""
 
 

@@ -244,8 +244,8 @@ local function begin(worker, token, stage, task)
     return {'dropped', 'over'}
   end
   local tasks = TASKS .. job
-  local input, last_token, attempts, owner, crashes, excused = unpack(redis.call('HMGET', tasks,
-    'input:' .. task, 'token:' .. task, 'attempts:' .. task, 'worker:' .. task, 'crashes:' .. task, 'excused:' .. task))
+  local input, last_token, attempts, owner, crashes, excused, maker = unpack(redis.call('HMGET', tasks, 'input:' .. task,
+    'token:' .. task, 'attempts:' .. task, 'worker:' .. task, 'crashes:' .. task, 'excused:' .. task, 'maker'))
   if not input then
     redis.call('LREM', held, 1, task)
     return {'dropped', 'done'} -- a second copy of a task that has been committed
@@ -267,7 +267,7 @@ local function begin(worker, token, stage, task)
       set_aside(job, task, 'worker_died', 'Processing stopped unexpectedly each time this input was tried.', now)
       return {'dropped', 'worker_died'}
     end
-    if redis.call('HGET', tasks, 'maker') == task then
+    if maker == task then
       retract(job, now)
     end
     -- One that was struck off while it was paused may die before its next beat: somebody must look into its hands.
