@@ -9,6 +9,7 @@ import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from api.audio_file import removed
 from api.feeds import Feed
 from api.problems import Problem
 from shared.errors import JobNotFound
@@ -52,7 +53,11 @@ async def spoken(feed: Feed, queue: Queue, storage: Storage, job_id: str, offset
         if stream.segments:
             raise Interrupted
         raise JobNotFound if job is None else _no_audio()
-    with storage.absolute(job.audio_path).open("rb") as file:
+    try:
+        whole = storage.absolute(job.audio_path).open("rb")
+    except FileNotFoundError:
+        raise Interrupted if stream.segments else removed() from None
+    with whole as file:
         file.seek(max(stream.position, offset))
         while block := await asyncio.to_thread(file.read, _BLOCK_BYTES):
             yield block

@@ -43,6 +43,7 @@ class StageEngine(BaseModel):
 class StageTiming(BaseModel):
     """How long a job was in one stage."""
 
+    queued_s: float = Field(description="From the upload to the first entering of the stage's queue.")
     waited_s: float = Field(description="From entering the stage's queue to its first claim.")
     worked_s: float | None = Field(description="From the first claim to the last commit; null while it works.")
 
@@ -129,10 +130,11 @@ def _timings(fields: Mapping[str, str]) -> Timings:
 
     stages = {}
     for stage in STAGES:
+        queued_s = between("created_at", f"queued_at:{stage}")
         waited_s = between(f"queued_at:{stage}", f"begun_at:{stage}")
-        if waited_s is not None:
+        if queued_s is not None and waited_s is not None:
             worked_s = between(f"begun_at:{stage}", f"done_at:{stage}")
-            stages[stage] = StageTiming(waited_s=waited_s, worked_s=worked_s)
+            stages[stage] = StageTiming(queued_s=queued_s, waited_s=waited_s, worked_s=worked_s)
     return Timings(
         stages=stages,
         first_audio_s=between("created_at", "first_audio_at"),

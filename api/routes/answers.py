@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
-from api.audio_file import AudioFile
+from api.audio_file import AudioFile, removed
 from api.feeds import Feed
 from api.job_id import JobId
 from api.problems import Problem, responses
@@ -20,7 +20,6 @@ router = APIRouter(tags=["answers"])
 
 _NOT_FOUND = (404, JobNotFound.code, JobNotFound.message)
 _NO_AUDIO = (410, "no_audio", "This job ended without an answer. See /status/{job_id} for the reason.")
-_REMOVED = (410, "no_audio", "The answer's file has been removed from the volume.")
 _NO_SEGMENT = (404, "no_such_segment", "There is no such segment, or not yet, or no more. See /audio/{job_id}.")
 _NO_RANGE = (416, "no_such_range", "The file has no such range. It is 96,044 bytes long.")
 
@@ -124,9 +123,11 @@ async def audio(
         raise Problem(*_NO_AUDIO)
     if job.audio_path and not offset:
         path = state.storage.absolute(job.audio_path)
-        if not path.is_file():
-            raise Problem(*_REMOVED)
-        return AudioFile(path, media_type="audio/wav", filename=path.name)
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            raise removed() from None
+        return AudioFile(path, media_type="audio/wav", filename=path.name, stat_result=found)
     pieces = _pieces(job_id, state, offset)
     return SpokenResponse(await anext(pieces, b""), pieces)
 

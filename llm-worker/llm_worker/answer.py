@@ -1,8 +1,8 @@
 """An answer while it is being written: its text, and what of it is to be said."""
 
-from llm_worker.prose import Prose, spoken
-from llm_worker.segments import Segmenter, mended, split
 from shared.errors import AnswerBlocked
+from shared.prose import Prose, spoken
+from shared.segments import Segmenter, mended, split
 from shared.task import Outcome
 
 

@@ -22,8 +22,8 @@ from llm_worker.engine import Prompt
 from llm_worker.engines.offline import Offline
 from llm_worker.faults import read_retry_after, read_seconds
 from llm_worker.handler import LlmHandler
-from llm_worker.segments import split
 from shared.errors import StartupError
+from shared.segments import split
 from shared.task import Claim
 
 LONG = 400

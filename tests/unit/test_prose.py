@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from llm_worker.prose import Prose, spoken
+from shared.prose import Prose, spoken
 
 
 def prose(*pieces: str) -> str:

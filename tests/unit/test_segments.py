@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from llm_worker.segments import split
+from shared.segments import split
 
 LONG = 400
 WORDS = ["rain", "falls,", "and", "Mr.", "Smith", "paid", "3.50", "dollars.", "Why?", "No!", "U.S.", "B.", "—", "(so)"]

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from llm_worker.segments import Segmenter, split
+from shared.segments import Segmenter, split
 
 
 def cut(text: str, size: int, language: str = "en") -> list[list[str]]:
