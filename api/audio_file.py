@@ -11,6 +11,11 @@ def removed() -> Problem:
     return Problem(410, "no_audio", "The answer's file has been removed from the volume.")
 
 
+def no_answer(job_id: str) -> Problem:
+    """The refusal where there will be none."""
+    return Problem(410, "no_audio", f"This job ended without an answer. See /status/{job_id} for the reason.")
+
+
 class AudioFile(FileResponse):
     """Whole or in part. Starlette tells what is wrong with a `Range` as plain text, and begins an answer before it has
     opened the file."""

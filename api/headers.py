@@ -24,6 +24,8 @@ class AnswerHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if headers.get("Content-Type", "").startswith("text/event-stream"):
+                    del headers["Cache-Control"]  # FastAPI says no-cache, which allows keeping
                 for name, value in UNLESS_SAID.items():
                     headers.setdefault(name, value)
             await send(message)

@@ -35,8 +35,8 @@ def complete(document: dict[str, Any], open_paths: set[str], *, needs_key: bool)
             operation["responses"] = dict(sorted(operation["responses"].items()))
             for response in operation["responses"].values():
                 content = response.get("content", {})
-                if MEDIA_TYPE in content and "application/json" in content:
-                    content[MEDIA_TYPE] |= content.pop("application/json")
+                for other in content.keys() - {MEDIA_TYPE} if MEDIA_TYPE in content else ():
+                    content[MEDIA_TYPE] |= content.pop(other)
     return document
 
 

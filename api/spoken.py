@@ -9,9 +9,8 @@ import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from api.audio_file import removed
+from api.audio_file import no_answer, removed
 from api.feeds import Feed
-from api.problems import Problem
 from shared.errors import JobNotFound
 from shared.queue import Queue
 from shared.storage import Storage
@@ -52,7 +51,7 @@ async def spoken(feed: Feed, queue: Queue, storage: Storage, job_id: str, offset
     if job is None or job.audio_path is None:
         if stream.segments:
             raise Interrupted
-        raise JobNotFound if job is None else _no_audio()
+        raise JobNotFound if job is None else no_answer(job_id)
     try:
         whole = storage.absolute(job.audio_path).open("rb")
     except FileNotFoundError:
@@ -99,7 +98,3 @@ def header(rate_hz: int) -> bytes:
     form = b"".join(number.to_bytes(size, "little") for number, size in numbers)
     length = _UNKNOWN.to_bytes(4, "little")
     return b"RIFF" + length + b"WAVEfmt " + form + b"data" + length
-
-
-def _no_audio() -> Problem:
-    return Problem(410, "no_audio", "This job ended without an answer. See /status/{job_id} for the reason.")

@@ -124,7 +124,10 @@ class Queue:
         """What happened to a job, oldest first: `id`, `event`, and the event's own data. `after` is the id of one, of
         which only what came later is wanted."""
         entries = await self.redis.ask("xrange", KEYS["EVENTS"] + job_id, f"({after}" if after else "-")
-        return [{"id": key, "event": entry["event"]} | json.loads(entry["data"]) for key, entry in entries]
+        try:
+            return [{"id": key, "event": entry["event"]} | dict(json.loads(entry["data"])) for key, entry in entries]
+        except (LookupError, ValueError, TypeError) as error:  # somebody else has written into it
+            raise QueueUnreadable from error
 
     async def position(self, job_id: str) -> dict[str, Any] | None:
         """Where a job waits: `stage`, `ahead` (tasks before its own), and `wait_s` at the stage's latest rate, if it

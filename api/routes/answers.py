@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
-from api.audio_file import AudioFile, removed
+from api.audio_file import AudioFile, no_answer, removed
 from api.feeds import Feed
 from api.job_id import JobId
 from api.problems import Problem, responses
@@ -120,7 +120,7 @@ async def audio(
     if job is None:
         raise JobNotFound
     if job.has_ended and job.audio_path is None:
-        raise Problem(*_NO_AUDIO)
+        raise no_answer(job_id)
     if job.audio_path and not offset:
         path = state.storage.absolute(job.audio_path)
         try:

@@ -1,5 +1,6 @@
 """The spoken answer: when there is one, whole or in part."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -26,12 +27,17 @@ async def answered(job_id: str, complete: Callable[[str], Awaitable[None]]) -> s
     return f"/audio/{job_id}"
 
 
-async def test_audio_before_its_time_is_a_conflict(client: httpx.AsyncClient, job_id: str) -> None:
-    """Until the answer is spoken, the caller is told to come back, and where to wait."""
-    answer = await client.get(f"/audio/{job_id}")
-    assert (answer.status_code, answer.json()["code"]) == (409, "audio_not_ready")
-    assert "retry-after" in answer.headers
-    assert f"/status/{job_id}?wait=" in answer.json()["detail"]
+async def test_who_asks_before_its_time_gets_the_answer_when_it_is_there(
+    client: httpx.AsyncClient, job_id: str, complete: Callable[[str], Awaitable[None]], wav: bytes
+) -> None:
+    """The call stays open until there is something to hear."""
+    asking = asyncio.create_task(client.get(f"/audio/{job_id}"))
+    await asyncio.sleep(0.1)
+    assert not asking.done()
+    await complete(job_id)
+    answer = await asking
+    assert (answer.status_code, answer.content) == (200, wav)
+    assert answer.headers["content-type"] == "audio/wav"
 
 
 async def test_the_whole_answer_is_sent(client: httpx.AsyncClient, answered: str, wav: bytes) -> None:

@@ -19,10 +19,9 @@ async def test_an_upload_becomes_a_job(upload: Send, client: httpx.AsyncClient) 
     answer = await upload()
     job = answer.json()
     assert answer.status_code == 202
-    assert set(job) >= {"message", "job_id", "status_url", "audio_url"}
+    assert set(job) >= {"message", "job_id", "status_url", "audio_url", "events_url"}
     assert answer.headers["location"] == job["status_url"]
     assert (await client.get(job["status_url"])).json()["status"] == "pending"
-    assert (await client.get(job["audio_url"])).status_code == 409
 
 
 async def test_the_recording_is_stored_whole_under_the_job(upload: Send, files: Files, volume: Path) -> None:

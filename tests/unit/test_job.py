@@ -44,7 +44,10 @@ def test_the_waterfall_tells_waiting_from_working():
     """A stage that has begun is listed; how long it worked is known when it is done."""
     timings = Job.from_hash(FIELDS).timings
     assert timings.model_dump() == {
-        "stages": {"stt": {"waited_s": 0.25, "worked_s": 1.0}, "llm": {"waited_s": 0.05, "worked_s": None}},
+        "stages": {
+            "stt": {"queued_s": 0.0, "waited_s": 0.25, "worked_s": 1.0},
+            "llm": {"queued_s": 1.25, "waited_s": 0.05, "worked_s": None},
+        },
         "first_audio_s": 3.5,
         "total_s": 4.0,
     }

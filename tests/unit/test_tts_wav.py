@@ -62,29 +62,36 @@ def test_encode_of_nothing_is_a_valid_file() -> None:
     assert decoded(encode(Speech(np.zeros(0, np.int16), 16_000))).samples.size == 0
 
 
+def test_speech_followed_by_a_pause_is_longer_by_it() -> None:
+    """Silence behind it, and nothing else changed."""
+    speech = tone(0.5, 22_050)
+    longer = speech.followed_by(0.1)
+    assert np.array_equal(longer.samples, np.concatenate([speech.samples, np.zeros(2_205, np.int16)]))
+    assert longer.duration_s == pytest.approx(0.6)
+
+
 def test_join_is_exact(tmp_path: Path) -> None:
-    """Segments of one rate come out untouched, with the pause between them and neither before nor after."""
+    """Segments of one rate come out untouched, one behind the other: what they are heard as one by one is the whole."""
     first, second, third = tone(3.5, 22_050), tone(0.2, 22_050, 300), tone(0.3, 22_050, 200)
     out = io.BytesIO()
-    duration_s = join(stored(tmp_path, first, second, third), out, pause_s=0.15)
-    pause = np.zeros(round(0.15 * 22_050), np.int16)
+    duration_s = join(stored(tmp_path, first, second, third), out)
     joined = decoded(out.getvalue())
-    assert np.array_equal(joined.samples, np.concatenate([first.samples, pause, second.samples, pause, third.samples]))
+    assert np.array_equal(joined.samples, np.concatenate([first.samples, second.samples, third.samples]))
     assert duration_s == len(joined.samples) / 22_050
 
 
-def test_join_of_one_segment_adds_no_pause(tmp_path: Path) -> None:
-    """One segment is already the whole answer."""
+def test_join_of_one_segment_is_that_segment(tmp_path: Path) -> None:
+    """To the byte."""
     speech = tone(0.3, 16_000)
     out = io.BytesIO()
-    assert join(stored(tmp_path, speech), out, pause_s=0.15) == pytest.approx(0.3)
+    assert join(stored(tmp_path, speech), out) == pytest.approx(0.3)
     assert out.getvalue() == encode(speech)
 
 
 def test_join_of_different_rates_keeps_length_and_pitch(tmp_path: Path) -> None:
     """A segment of another voice takes on the first one's rate, and is neither faster nor higher for it."""
     out = io.BytesIO()
-    duration_s = join(stored(tmp_path, tone(0.5, 16_000), tone(1.0, 22_050, 440)), out, pause_s=0)
+    duration_s = join(stored(tmp_path, tone(0.5, 16_000), tone(1.0, 22_050, 440)), out)
     joined = decoded(out.getvalue())
     assert joined.sample_rate_hz == 16_000
     assert duration_s == pytest.approx(1.5)
@@ -96,7 +103,7 @@ def test_join_of_different_rates_keeps_length_and_pitch(tmp_path: Path) -> None:
 def test_join_to_a_lower_rate_does_not_alias(tmp_path: Path) -> None:
     """What the lower rate cannot carry is gone, instead of coming back as another tone."""
     out = io.BytesIO()
-    join(stored(tmp_path, tone(0.1, 16_000), tone(1.0, 22_050, 10_000)), out, pause_s=0)
+    join(stored(tmp_path, tone(0.1, 16_000), tone(1.0, 22_050, 10_000)), out)
     assert np.abs(decoded(out.getvalue()).samples[1_600 + 160 : -160].astype(int)).max() < 50
 
 
@@ -104,7 +111,7 @@ def test_join_of_loud_speech_does_not_wrap(tmp_path: Path) -> None:
     """Full-scale sound that overshoots at its new rate is clipped; int16 does not turn over into noise."""
     step = Speech(np.repeat([-32_768, 32_767], 10_000).astype(np.int16), 22_050)
     out = io.BytesIO()
-    join(stored(tmp_path, tone(0.1, 16_000), step), out, pause_s=0)
+    join(stored(tmp_path, tone(0.1, 16_000), step), out)
     samples = decoded(out.getvalue()).samples[1_600 + 20 : -20]
     middle = len(samples) // 2
     assert samples[: middle - 20].max() < 0
@@ -115,8 +122,8 @@ def test_join_writes_forward_only(tmp_path: Path) -> None:
     """The answer can be joined into a pipe, and is the same there."""
     segments = stored(tmp_path, tone(0.5, 16_000), tone(0.5, 22_050))
     pipe, file = Pipe(), io.BytesIO()
-    join(segments, pipe, pause_s=0.1)  # type: ignore[arg-type]
-    join(segments, file, pause_s=0.1)
+    join(segments, pipe)  # type: ignore[arg-type]
+    join(segments, file)
     assert bytes(pipe.written) == file.getvalue()
 
 
@@ -124,14 +131,14 @@ def test_join_takes_empty_segments(tmp_path: Path) -> None:
     """A segment without a frame is no reason to lose the others."""
     empty = Speech(np.zeros(0, np.int16), 16_000)
     out = io.BytesIO()
-    join(stored(tmp_path, tone(0.5, 22_050), empty, tone(0.5, 22_050)), out, pause_s=0)
+    join(stored(tmp_path, tone(0.5, 22_050), empty, tone(0.5, 22_050)), out)
     assert len(decoded(out.getvalue()).samples) == 22_050
 
 
 def test_join_of_nothing_is_refused() -> None:
     """There is no answer without a segment."""
     with pytest.raises(ValueError, match="no segment"):
-        join([], io.BytesIO(), pause_s=0.15)
+        join([], io.BytesIO())
 
 
 @pytest.mark.parametrize(
