@@ -172,3 +172,28 @@ def test_an_endless_text_is_refused(engine: TtsEngine, monkeypatch: pytest.Monke
         engine.synthesize("9 " * 2_000, None, None)
     assert espeak.espeak_library()._bytes_left > -10 * 22_050 * 2
     assert seconds(engine.synthesize(TEXT, None, None)) < 5
+
+
+def test_the_voices_of_languages_are_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TTS_VOICES names them as TTS_VOICE does: tags, or Piper voices of which the language is kept."""
+    spoken = []
+    synthesize = EspeakLibrary.synthesize
+
+    def noted(library: EspeakLibrary, text: str, voice: str, words_per_minute: int, pitch: int) -> NDArray[np.int16]:
+        spoken.append(voice)
+        return synthesize(library, text, voice, words_per_minute, pitch)
+
+    settings = TtsSettings(tts_engine="espeak", tts_voice="en-us", tts_voices="de=de_DE-thorsten-medium,en=en-GB")
+    monkeypatch.setattr(EspeakLibrary, "synthesize", noted)
+    engine = espeak.load(settings)
+    assert sorted(spoken) == ["gmw/de", "gmw/en", "gmw/en-US"], "a voice is not warm"
+    spoken.clear()
+    for voice in ("de_DE-thorsten-medium", "en-GB", None):
+        engine.synthesize(TEXT, None, voice)
+    assert spoken == ["gmw/de", "gmw/en", "gmw/en-US"]
+
+
+def test_a_voice_of_a_language_that_is_unknown_stops_the_start() -> None:
+    """The message names the variable and the voice."""
+    with pytest.raises(StartupError, match="TTS_VOICES names xx-nobody"):
+        espeak.load(TtsSettings(tts_engine="espeak", tts_voice="en-us", tts_voices="de=xx-nobody"))

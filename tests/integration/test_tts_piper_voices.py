@@ -105,6 +105,41 @@ def test_few_voices_stay_in_memory(tmp_path: Path) -> None:
     assert (usage.hits, usage.misses, usage.currsize) == (1, 5, 3)
 
 
+def test_voices_of_languages_are_warm_from_the_start(tmp_path: Path) -> None:
+    """Those that TTS_VOICES names are in memory before the first job, beside the few that callers name."""
+    installed(tmp_path, NAME, "de_DE-other-low", "fr_FR-other-low")
+    voices = f"de=de_DE-other-low,fr={tmp_path / 'fr_FR-other-low.onnx'},en={NAME}"
+    engine = piper.load(TtsSettings(tts_voice=NAME, tts_voices=voices, models_dir=tmp_path, tts_threads=1))
+    for path in tmp_path.iterdir():
+        path.unlink()
+    for voice in ("de_DE-other-low", str(tmp_path / "fr_FR-other-low.onnx"), NAME, None):
+        assert speaks(engine, voice)
+    assert engine._find_other.cache_info().misses == 0
+    assert engine._others[NAME] is engine._default, "it is in memory twice"
+
+
+def test_a_voice_of_a_language_that_cannot_be_had_stops_the_start(tmp_path: Path) -> None:
+    """It is an error at the start, not in the middle of the first German job, naming the variable and the voice."""
+    installed(tmp_path, NAME, "de_DE-broken-low")
+    (tmp_path / "de_DE-broken-low.onnx").write_bytes(b"damaged")
+    for voice, told in (
+        ("de_DE-broken-low", "TTS_VOICES names de_DE-broken-low, which is damaged"),
+        (str(tmp_path / "none.onnx"), r"TTS_VOICES names an \.onnx file that does not exist"),
+        ("../voice", "TTS_VOICES names what is no voice"),
+    ):
+        with pytest.raises(StartupError, match=told):
+            piper.load(TtsSettings(tts_voice=NAME, tts_voices=f"de={voice}", models_dir=tmp_path, tts_threads=1))
+
+
+def test_a_voice_of_a_language_is_fetched_at_the_start(tmp_path: Path, voice_server: str) -> None:
+    """As the voice that TTS_VOICE names is."""
+    default = installed(tmp_path, "own") / "own.onnx"
+    settings = TtsSettings(tts_voice=str(default), tts_voices=f"en={NAME}", models_dir=tmp_path / "new", tts_threads=1)
+    engine = piper.load(settings)
+    assert (tmp_path / "new" / f"{NAME}.onnx").is_file()
+    assert speaks(engine, NAME)
+
+
 def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
     """A file that is not there, or lacks its configuration, is an error at the start, naming the variable."""
     with pytest.raises(StartupError, match=r"TTS_VOICE names an \.onnx file that does not exist"):
@@ -133,7 +168,9 @@ def test_a_voice_is_fetched_once(voice_server: str, tmp_path: Path, monkeypatch:
 
 def test_a_voice_that_does_not_exist_stops_the_start(voice_server: str, tmp_path: Path) -> None:
     """A misspelt name is told in one line, and leaves nothing behind."""
-    with pytest.raises(StartupError, match=r"TTS_VOICE=en_US-nobody-low could not be fetched into MODELS_DIR"):
+    with pytest.raises(
+        StartupError, match=r"TTS_VOICE names en_US-nobody-low, which could not be fetched into MODELS_DIR"
+    ):
         loaded("en_US-nobody-low", tmp_path)
     assert list(tmp_path.iterdir()) == []
 

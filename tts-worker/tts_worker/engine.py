@@ -50,7 +50,8 @@ class TtsEngine(Protocol):
 
     def synthesize(self, text: str, language: str | None, voice: str | None) -> Speech:
         """Speak `text`. `language` is the ISO 639-1 code of the text, None where it is unknown; `voice` is the one
-        that the caller asked for, None for the default. A voice that speaks only one language may ignore `language`.
+        that the caller asked for, or that `TTS_VOICES` has for the language, None for the default. A voice that speaks
+        only one language may ignore `language`.
 
         Raises:
             UnknownVoice: the engine has no such voice.

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import PurePath
 
 from shared.engine_process import EngineProcess, warm_engine
 from shared.storage import Storage
@@ -32,20 +33,21 @@ class TtsHandler:
         self, process: EngineProcess[TtsEngine], info: WorkerInfo, storage: Storage, settings: TtsSettings
     ) -> None:
         self.info = info
-        self._process, self._storage, self._timeout_s = process, storage, settings.tts_timeout_s
+        self._process, self._storage, self._settings = process, storage, settings
 
     async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
         return await (self._join(claim) if claim.part == "join" else self._speak(claim))
 
     async def _speak(self, claim: Claim) -> Outcome:
-        language, voice = claim.fields.get("language"), claim.fields.get("voice")
-        timeout_s = self._timeout_s + len(claim.input) * SECONDS_A_CHARACTER
+        language = claim.fields.get("language")
+        voice = claim.fields.get("voice") or self._settings.voice_of(language)
+        timeout_s = self._settings.tts_timeout_s + len(claim.input) * SECONDS_A_CHARACTER
         speech = await self._process.run(TtsEngine.synthesize, timeout_s, claim.input, language, voice)
         speech = speech.followed_by(_pause_s(claim.input))
         index, data = int(claim.part or 0), wav.encode(speech)
         name = await asyncio.to_thread(self._storage.write_segment, claim.job_id, index, claim.token, data)
         return Outcome(
-            {"engine:tts": self.info.engine, "model:tts": self.info.model},
+            {"engine:tts": self.info.engine, "model:tts": _name(voice) if voice else self.info.model},
             part=(index, name),
             events=[("segment", {"index": index, "duration_s": round(speech.duration_s, 3), "path": name})],
         )
@@ -60,6 +62,11 @@ class TtsHandler:
 
         duration_s = await asyncio.to_thread(write)
         return Outcome({"audio_path": self._storage.relative(path), "duration_s": f"{duration_s:.3f}"})
+
+
+def _name(voice: str) -> str:
+    """As it is told: an operator's voice may be a file."""
+    return PurePath(voice).name.removesuffix(".onnx")
 
 
 def _pause_s(text: str) -> float:

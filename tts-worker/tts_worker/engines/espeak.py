@@ -32,9 +32,10 @@ _SILENCE_S = 0.1
 class EspeakEngine:
     name = "espeak"
 
-    def __init__(self, library: EspeakLibrary, tag: str, speed: float) -> None:
+    def __init__(self, library: EspeakLibrary, tag: str, tags: dict[str, str], speed: float) -> None:
+        """`tags` are those of the voices that TTS_VOICES names."""
         self.model = tag
-        self._library = library
+        self._library, self._tags = library, tags
         self._words_per_minute = round(_WORDS_PER_MINUTE * speed)
 
     def synthesize(self, text: str, language: str | None, voice: str | None) -> Speech:
@@ -47,7 +48,7 @@ class EspeakEngine:
         return Speech(samples, self._library.sample_rate_hz)
 
     def _requested(self, voice: str) -> str:
-        tag = _normalized(voice)
+        tag = self._tags.get(voice) or _normalized(voice)
         if tag not in self._library.voices:
             raise UnknownVoice
         return tag
@@ -64,20 +65,28 @@ class EspeakEngine:
 
 
 def load(settings: TtsSettings) -> EspeakEngine:
-    """The engine with the voice of the language that TTS_VOICE names, warm."""
+    """The engine with the voices of the languages that TTS_VOICE and TTS_VOICES name, warm.
+
+    Raises:
+        StartupError: it speaks none such.
+    """
     library = espeak_library()
-    piper_name = _PIPER_NAME.fullmatch(settings.tts_voice)
-    tag = _normalized(settings.tts_voice)
-    if piper_name:
-        closest = _closest_tag(piper_name[1], library.voices)
-        tag = closest or tag
-    if tag not in library.voices:
-        raise StartupError(
-            "TTS_VOICE names no language that TTS_ENGINE=espeak speaks. Set TTS_VOICE to a tag such as en-us, de or fr."
-        )
-    engine = EspeakEngine(library, tag, settings.tts_speed)
-    engine.synthesize("Ready.", None, None)
+    tags = {voice: _tag(voice, library.voices, "TTS_VOICES") for voice in settings.voices.values()}
+    engine = EspeakEngine(library, _tag(settings.tts_voice, library.voices, "TTS_VOICE"), tags, settings.tts_speed)
+    for voice in (None, *tags):
+        engine.synthesize("Ready.", None, voice)
     return engine
+
+
+def _tag(voice: str, known: dict[str, str], variable: str) -> str:
+    piper_name = _PIPER_NAME.fullmatch(voice)
+    tag = (piper_name and _closest_tag(piper_name[1], known)) or _normalized(voice)
+    if tag not in known:
+        raise StartupError(
+            f"{variable} names {voice}, which is no language that TTS_ENGINE=espeak speaks. Name a tag such as en-us, "
+            "de or fr."
+        )
+    return tag
 
 
 def _closest_tag(language: str, known: dict[str, str]) -> str | None:

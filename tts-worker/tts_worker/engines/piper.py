@@ -23,38 +23,36 @@ _MAX_OTHER_VOICES = 3
 class PiperEngine:
     name = "piper"
 
-    def __init__(self, default: Voice, find_other: Callable[[str], Voice], speed: float) -> None:
+    def __init__(
+        self, default: Voice, others: dict[str, Voice], find_other: Callable[[str], Voice], speed: float
+    ) -> None:
+        """`others` are kept, and go by the names that TTS_VOICES has for them; `find_other` loads what callers name."""
         self.model = default.name
-        self._default = default
+        self._default, self._others = default, {default.name: default} | others
         self._find_other = lru_cache(maxsize=_MAX_OTHER_VOICES)(find_other)
         self._speed = speed
 
     def synthesize(self, text: str, language: str | None, voice: str | None) -> Speech:
         """As in `TtsEngine`. A Piper voice speaks one language, whatever the text's is."""
-        chosen = self._default if voice in (None, "", self._default.name) else self._find_other(voice)
+        chosen = (self._others.get(voice) or self._find_other(voice)) if voice else self._default
         return chosen.speak(speakable(text), self._speed)
 
 
 def load(settings: TtsSettings) -> PiperEngine:
-    """The engine with the voice that TTS_VOICE names, warm; fetched first where MODELS_DIR does not have it yet.
+    """The engine with the voices that TTS_VOICE and TTS_VOICES name, warm; fetched first where MODELS_DIR does not have
+    them yet. In the middle of a job, fetching or loading one would keep somebody waiting.
 
     Raises:
-        StartupError: that voice cannot be had or cannot speak.
+        StartupError: one of them cannot be had or cannot speak.
     """
     # Others measured half the cores to be faster than all of them; and the other workers need some too.
     threads = settings.tts_threads or max(1, available_cpus() // 2)
     opened = partial(open_voice, threads=threads, download_dir=settings.models_dir)
-    if settings.tts_voice.endswith(".onnx"):
-        model = _local_voice(Path(settings.tts_voice))
-    else:
-        model = installed_voice(settings.tts_voice, settings.models_dir) or _fetched(settings, opened)
-    try:
-        default = opened(model)
-    except BrokenVoice as error:
-        raise StartupError(
-            "The voice that TTS_VOICE names is damaged, or needs a package that is not installed. "
-            "Remove its files to fetch it again, or set TTS_VOICE to another one."
-        ) from error
+    default = _wanted(settings.tts_voice, "TTS_VOICE", settings.models_dir, opened)
+    others = {
+        name: default if name == settings.tts_voice else _wanted(name, "TTS_VOICES", settings.models_dir, opened)
+        for name in sorted(set(settings.voices.values()))
+    }
 
     def find_other(name: str) -> Voice:
         other = installed_voice(name, settings.models_dir)
@@ -66,22 +64,37 @@ def load(settings: TtsSettings) -> PiperEngine:
             log.warning("voice_broken", voice=name)
             raise UnknownVoice from error
 
-    return PiperEngine(default, find_other, settings.tts_speed)
+    return PiperEngine(default, others, find_other, settings.tts_speed)
 
 
-def _local_voice(model: Path) -> Path:
+def _wanted(name: str, variable: str, models_dir: Path, opened: Callable[[Path], Voice]) -> Voice:
+    """The voice that an operator has named in `variable`."""
+    if name.endswith(".onnx"):
+        model = _local_voice(Path(name), variable)
+    else:
+        model = installed_voice(name, models_dir) or _fetched(name, variable, models_dir, opened)
+    try:
+        return opened(model)
+    except BrokenVoice as error:
+        raise StartupError(
+            f"{variable} names {model.name.removesuffix('.onnx')}, which is damaged, or needs a package that is not "
+            f"installed. Remove its files to fetch it again, or name another voice in {variable}."
+        ) from error
+
+
+def _local_voice(model: Path, variable: str) -> Path:
     if not model.is_file():
-        raise StartupError("TTS_VOICE names an .onnx file that does not exist.")
+        raise StartupError(f"{variable} names an .onnx file that does not exist.")
     if not config_of(model).is_file():
-        raise StartupError("TTS_VOICE names an .onnx file without its .onnx.json beside it.")
+        raise StartupError(f"{variable} names an .onnx file without its .onnx.json beside it.")
     return model
 
 
-def _fetched(settings: TtsSettings, opened: Callable[[Path], Voice]) -> Path:
+def _fetched(name: str, variable: str, models_dir: Path, opened: Callable[[Path], Voice]) -> Path:
     try:
-        return fetch_voice(settings.tts_voice, settings.models_dir, check=opened)
+        return fetch_voice(name, models_dir, check=opened, variable=variable)
     except BrokenVoice as error:
         raise StartupError(
-            f"TTS_VOICE={settings.tts_voice} could not be fetched into MODELS_DIR: what came is not a whole voice, or "
-            "one that needs a package that is not installed. Try again, or set TTS_VOICE to another one."
+            f"{variable} names {name}, which could not be fetched into MODELS_DIR: what came is not a whole voice, or "
+            f"one that needs a package that is not installed. Try again, or name another voice in {variable}."
         ) from error

@@ -42,8 +42,8 @@ def installed_voice(name: str, models_dir: Path) -> Path | None:
     return model if model.is_file() and config_of(model).is_file() else None
 
 
-def fetch_voice(name: str, models_dir: Path, check: Callable[[Path], object]) -> Path:
-    """Download the voice `name` into MODELS_DIR, and return its model file.
+def fetch_voice(name: str, models_dir: Path, check: Callable[[Path], object], variable: str = "TTS_VOICE") -> Path:
+    """Download the voice `name`, which `variable` names, into MODELS_DIR, and return its model file.
 
     Each worker downloads into a folder of its own, and a voice that passed `check` is moved into place with two atomic
     renames, the model last. So a broken download is never taken for a voice, and workers that start at once on one
@@ -54,15 +54,17 @@ def fetch_voice(name: str, models_dir: Path, check: Callable[[Path], object]) ->
     """
     if not _NAME.fullmatch(name):
         raise StartupError(
-            "TTS_VOICE is not a voice's name. Set TTS_VOICE to a Piper voice such as en_US-lessac-medium, "
-            "or to the path of an .onnx file."
+            f"{variable} names what is no voice. Name a Piper voice such as en_US-lessac-medium, or the path of an "
+            ".onnx file."
         )
     try:
         models_dir.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(models_dir)
         folder = tempfile.TemporaryDirectory(prefix=_FETCH_PREFIX, dir=models_dir)
     except OSError as error:
-        raise StartupError(f"TTS_VOICE={name} must be fetched, but MODELS_DIR cannot be written.") from error
+        raise StartupError(
+            f"{variable} names {name}, which must be fetched, but MODELS_DIR cannot be written."
+        ) from error
     log.info("voice_fetching", voice=name)
     with folder as fetched_into:
         model = Path(fetched_into) / f"{name}.onnx"
@@ -77,8 +79,8 @@ def fetch_voice(name: str, models_dir: Path, check: Callable[[Path], object]) ->
             if isinstance(error, HTTPError):
                 error.close()  # it is the server's answer, too, and holds its connection open
             raise StartupError(
-                f"TTS_VOICE={name} could not be fetched into MODELS_DIR. Check the name, the connection and the free "
-                f"space, or put {name}.onnx and {name}.onnx.json into MODELS_DIR yourself."
+                f"{variable} names {name}, which could not be fetched into MODELS_DIR. Check the name, the connection "
+                f"and the free space, or put {name}.onnx and {name}.onnx.json into MODELS_DIR yourself."
             ) from error
 
 
