@@ -26,12 +26,12 @@ SERVER_OPTIONS: dict[str, Any] = {
 def main() -> None:
     settings = read_settings(ApiSettings)
     configure_logs(settings.log_level, "api")
+    allow_files()
     try:
         app = create_app(settings)
     except StartupError as error:
         structlog.get_logger().error(error.code, message=error.public_message)
         raise SystemExit(CANNOT_START) from None
-    allow_files()
     uvicorn.run(
         app,
         host=settings.api_host,

@@ -8,7 +8,9 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api import gate, problems
 from api.changes import Changes
+from api.connections import most_listeners
 from api.feeds import Feeds
+from api.formats import Encoding
 from api.headers import AnswerHeaders
 from api.housekeeping import keep_house
 from api.intake import Intake
@@ -43,7 +45,8 @@ def create_app(settings: ApiSettings, queue: Queue | None = None) -> FastAPI:
     storage.prepare()
     intake = Intake(settings.max_uploads, settings.max_upload_bytes)
     changes = Changes(queue)
-    state = State(settings, queue, storage, changes, Feeds(queue, changes), intake)
+    feeds, encoding = Feeds(queue, changes, most_listeners()), Encoding()
+    state = State(settings, queue, storage, changes, feeds, encoding, intake)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -53,6 +56,7 @@ def create_app(settings: ApiSettings, queue: Queue | None = None) -> FastAPI:
         ]
         yield
         await end(background)
+        encoding.close()
         await queue.close()
 
     app = FastAPI(

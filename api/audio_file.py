@@ -16,6 +16,12 @@ def no_answer(job_id: str) -> Problem:
     return Problem(410, "no_audio", f"This job ended without an answer. See /status/{job_id} for the reason.")
 
 
+def no_such_range(size: int) -> Problem:
+    """The refusal where more is skipped than there is."""
+    detail = f"The file has no such range. It is {size:,} bytes long."
+    return Problem(416, "no_such_range", detail, {"Content-Range": f"bytes */{size}"})
+
+
 class AudioFile(FileResponse):
     """Whole or in part. Starlette tells what is wrong with a `Range` as plain text, and begins an answer before it has
     opened the file."""
@@ -41,7 +47,6 @@ class AudioFile(FileResponse):
         try:
             return super()._parse_range_header(http_range, file_size)
         except RangeNotSatisfiable:
-            detail = f"The file has no such range. It is {file_size:,} bytes long."
-            raise Problem(416, "no_such_range", detail, {"Content-Range": f"bytes */{file_size}"}) from None
+            raise no_such_range(file_size) from None
         except MalformedRangeHeader:
             return []  # the whole file: what a server does not understand it must ignore (RFC 9110, 14.2)

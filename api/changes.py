@@ -21,6 +21,7 @@ class Changes:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._polling = 0
 
     async def listen(self) -> None:
         """Follow the queue's changes until cancelled, through outages of Redis."""
@@ -46,8 +47,15 @@ class Changes:
     async def until_ended(self, job_id: str, timeout_s: float) -> Job | None:
         """The job once it has ended, or as it is when the time is over, or soon in a crowd; None if there is no such
         job."""
-        if sum(map(len, self._waiting.values())) >= _CROWD:
+        if self._polling >= _CROWD:
             timeout_s = min(timeout_s, _SOON_S)
+        self._polling += 1
+        try:
+            return await self._until_ended(job_id, timeout_s)
+        finally:
+            self._polling -= 1
+
+    async def _until_ended(self, job_id: str, timeout_s: float) -> Job | None:
         deadline = asyncio.get_running_loop().time() + timeout_s
         with self.watch(job_id) as changed:
             job = await self._queue.job(job_id)

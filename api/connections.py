@@ -5,6 +5,7 @@ import socket
 from asyncio import TimerHandle, Transport
 from collections.abc import Sized
 
+from starlette.types import Scope
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -28,8 +29,13 @@ _UNREAD_S = 60
 #: can have a third of a megabyte of a body in memory that nobody reads.
 _MOST_CONNECTIONS = 1_000
 
-#: A connection may have a file and a connection to Redis open.
-_FILES_EACH = 4
+#: Beside these there may be so many who listen to a job: they send nothing, and cost about 60 kB each.
+_MOST_LISTENERS = 2_000
+
+#: A connection may have a file and a connection to Redis open, a listener a file.
+_FILES_EACH, _FILES_OF_LISTENER = 4, 2
+
+_LISTENS = "listens"
 
 _MALFORMED = Problem(400, "malformed_request", "This is not HTTP/1.1. If it is TLS, ask for http:// here.")
 _TOO_SLOW = Problem(408, "request_stalled", "The head of the request came too slowly. Send it again.")
@@ -70,7 +76,7 @@ class BoundedProtocol(HttpToolsProtocol):
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_S * 1000)
         self._await_head()
         if len(self.connections) > most_connections():
-            self._make_room()
+            self._make_room()  # if listeners are not what makes them so many
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._have_head()
@@ -124,11 +130,20 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _make_room(self) -> None:
         """End the connection whose client has kept us waiting longest; if nobody else does, it is the new one."""
-        waiting = [each for each in self.connections if isinstance(each, BoundedProtocol) and each._is_waiting()]
-        longest = min(waiting, key=lambda each: each._waiting_since)
+        others = [each for each in self.connections if isinstance(each, BoundedProtocol) and not each._is_listening()]
+        if len(others) <= most_connections():
+            return
+        longest = min(filter(BoundedProtocol._is_waiting, others), key=lambda each: each._waiting_since)
         longest._have_head()
         self.connections.discard(longest)  # else the next newcomer, before its end is told, would find it once more
         longest.transport.abort()
+
+    def _is_listening(self) -> bool:
+        """A job is being followed; but who does not take what it is sent is like all others who keep us waiting."""
+        cycle = self._answering
+        return bool(cycle and not cycle.response_complete and cycle.scope["state"].get(_LISTENS)) and not (
+            self.flow.write_paused or self.transport.is_closing()
+        )
 
     def _is_waiting(self) -> bool:
         """For a head, or for an answer to be taken: a connection that is closing still has some of it to send."""
@@ -165,14 +180,34 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
+def mark_listener(scope: Scope) -> None:
+    """Say that a request is one to listen to a job."""
+    scope.setdefault("state", {})[_LISTENS] = True
+
+
 def most_connections() -> int:
-    """As many as the process may have files open for."""
-    return min(_MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _FILES_EACH)
+    """How many that do not listen: as many as the process may have files open for."""
+    return round(_MOST_CONNECTIONS * _share_of_files())
+
+
+def most_listeners() -> int:
+    """How many that do."""
+    return round(_MOST_LISTENERS * _share_of_files())
+
+
+def _share_of_files() -> float:
+    """How many of the files that are wanted the process may open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 if soft == resource.RLIM_INFINITY else min(soft / _files(), 1)
+
+
+def _files() -> int:
+    return _MOST_CONNECTIONS * _FILES_EACH + _MOST_LISTENERS * _FILES_OF_LISTENER
 
 
 def allow_files() -> None:
     """Let this process open as many files as it may need, where its user may: the usual 1,024 are soon used up."""
-    wanted = _MOST_CONNECTIONS * _FILES_EACH
+    wanted = _files()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

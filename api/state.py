@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from api.changes import Changes
 from api.feeds import Feeds
+from api.formats import Encoding
 from api.intake import Intake
 from api.settings import ApiSettings
 from shared.queue import Queue
@@ -22,6 +23,7 @@ class State:
     storage: Storage
     changes: Changes
     feeds: Feeds
+    encoding: Encoding
     intake: Intake
 
 

@@ -1,27 +1,38 @@
 """Answers as they are made: events, and sound that plays from the first segment on."""
 
-from collections.abc import AsyncIterable, AsyncIterator
-from typing import Annotated, Any
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from starlette.responses import Response
 
 from api.audio_file import AudioFile, no_answer, removed
+from api.connections import mark_listener
+from api.event_stream import EventStream, stream
 from api.feeds import Feed
+from api.formats import MEDIA_TYPES, WAV_HEADER_BYTES, Format, as_wav
 from api.job_id import JobId
 from api.problems import Problem, responses
-from api.spoken import spoken
-from api.spoken_response import SpokenResponse
-from api.state import State, StateDep
+from api.spoken import Spoken
+from api.spoken_response import SpokenResponse, without_body
+from api.state import StateDep
 from shared.errors import JobNotFound
 
 router = APIRouter(tags=["answers"])
 
 _NOT_FOUND = (404, JobNotFound.code, JobNotFound.message)
 _NO_AUDIO = (410, "no_audio", "This job ended without an answer. See /status/{job_id} for the reason.")
+_RESTARTED = (412, "answer_restarted", "The answer has begun anew since. Ask for it without an offset, and forget …")
 _NO_SEGMENT = (404, "no_such_segment", "There is no such segment, or not yet, or no more. See /audio/{job_id}.")
 _NO_RANGE = (416, "no_such_range", "The file has no such range. It is 96,044 bytes long.")
+_WAV_ONLY = (
+    422,
+    "offset_needs_wav",
+    "An offset is for format=wav. Ask for that, or for the answer from its beginning.",
+)
+_TOO_MANY = (503, "too_many_encodings", "Too many answers are being sent in ogg or mp3. Try again in a moment, or …")
+_LISTENERS = (503, "too_many_listeners", "Too many callers follow jobs at once. Try again in a moment, or poll …")
 
 _RANGE = {
     "parameters": [
@@ -30,27 +41,39 @@ _RANGE = {
             "in": "header",
             "schema": {"type": "string"},
             "example": "bytes=0-9999",
-            "description": "A part.",
+            "description": "A part of a complete WAV. Ignored while the answer is being made, and for other formats.",
         }
     ]
+}
+
+#: As OpenAPI 3.2 describes each.
+_EVENT = {
+    "itemSchema": {
+        "type": "object",
+        "properties": {"event": {"type": "string"}, "id": {"type": "string"}, "data": {"type": "string"}},
+    }
 }
 
 #: What a browser sends by itself when it connects again.
 _EVENT_ID = r"\d{1,15}-\d{1,15}"
 
+#: How an answer that is being made is tagged: by its generation.
+_TAG = re.compile(r'\s*"(\d{1,9})"\s*')
 
-async def _feed(job_id: JobId, state: StateDep) -> AsyncIterator[Feed]:
+
+async def _feed(request: Request, job_id: JobId, state: StateDep) -> AsyncIterator[Feed]:
     if await state.queue.job(job_id) is None:
         raise JobNotFound
     async with state.feeds.open(job_id) as feed:
+        mark_listener(request.scope)
         yield feed
 
 
 @router.get(
     "/events/{job_id}",
     summary="What happens to a job, as it happens",
-    response_class=EventSourceResponse,
-    responses=responses(_NOT_FOUND),
+    response_class=EventStream,
+    responses={200: {"content": {"text/event-stream": _EVENT}}, **responses(_NOT_FOUND, _LISTENERS)},
 )
 async def events(
     job_id: JobId,
@@ -58,20 +81,12 @@ async def events(
     last_event_id: Annotated[
         str, Header(pattern=rf"^({_EVENT_ID})?$", description="The last event that is known; later ones are sent.")
     ] = "",
-) -> AsyncIterable[ServerSentEvent]:
+) -> EventStream:
     """Server-sent events, until the job has ended: `pending`, `position` (`ahead` and `wait_s`), `processing`,
     `transcript`, `text` (what has been added to the answer), `segment` (`url` and `duration_s` of a spoken piece),
-    `stage_done`, `retrying`, `restarted` (the answer begins anew: forget its text, and segments before `first`), and at
-    last `completed`, `failed` or `cancelled`."""
-    async for event in feed.follow(last_event_id):
-        yield ServerSentEvent(id=event["id"], event=event["event"], data=_public(job_id, event))
-
-
-def _public(job_id: str, event: dict[str, Any]) -> dict[str, Any]:
-    data = {name: value for name, value in event.items() if name not in ("id", "event", "path")}
-    if event["event"] == "segment":
-        data["url"] = f"/audio/{job_id}/segments/{event['index']}"
-    return data
+    `stage_done`, `retrying`, `restarted` (the answer begins anew: forget its text, and segments before `first`),
+    `revived` (a failed job is tried again), and at last `completed`, `failed` or `cancelled`."""
+    return stream(feed, last_event_id)
 
 
 @router.get(
@@ -99,40 +114,63 @@ async def segment(job_id: JobId, index: Annotated[int, Path(ge=0, le=9999)], sta
     response_class=AudioFile,
     openapi_extra=_RANGE,
     responses={
-        200: {"description": "The WAV file, the rest of it as it is made.", "content": {"audio/wav": {}}},
+        200: {
+            "description": "The sound, the rest of it as it is made.",
+            "content": {media_type: {} for media_type in MEDIA_TYPES.values()},
+        },
         206: {
             "description": "The part that the `Range` header asks for, or several.",
             "content": {"audio/wav": {}, "multipart/byteranges": {}},
         },
-        **responses(_NOT_FOUND, _NO_AUDIO, _NO_RANGE),
+        **responses(_NOT_FOUND, _NO_AUDIO, _RESTARTED, _NO_RANGE, _WAV_ONLY, _TOO_MANY, _LISTENERS),
     },
 )
 async def audio(
+    request: Request,
     job_id: JobId,
     state: StateDep,
+    kind: Annotated[
+        Format, Query(alias="format", description="`ogg` is Opus; like `mp3`, it is made while it is sent.")
+    ] = "wav",
     offset: Annotated[
-        int, Query(ge=0, le=2**40, description="The first byte that is wanted, by whoever was cut off.")
+        int, Query(ge=0, le=2**40, description="The first byte of the WAV that is wanted, by whoever was cut off.")
     ] = 0,
+    if_match: Annotated[
+        str, Header(description="With an `offset`: the ETag of what was cut off, to be told if it has begun anew.")
+    ] = "*",
 ) -> Response:
     """Send the answer: whole or, with a `Range` header, in part, if it is complete; else from its first segment on,
-    while the others are being made. Where that breaks off, the answer has begun anew or failed: see `/events`."""
+    while the others are being made. Where that breaks off, without the last chunk, the answer has begun anew or failed:
+    see `/events`. A HEAD request is answered at once."""
+    if offset and kind != "wav":
+        raise Problem(*_WAV_ONLY)
     job = await state.queue.job(job_id)
     if job is None:
         raise JobNotFound
     if job.has_ended and job.audio_path is None:
         raise no_answer(job_id)
-    if job.audio_path and not offset:
+    if job.audio_path and kind == "wav" and not offset:
         path = state.storage.absolute(job.audio_path)
         try:
             found = path.stat()
         except FileNotFoundError:
             raise removed() from None
         return AudioFile(path, media_type="audio/wav", filename=path.name, stat_result=found)
-    pieces = _pieces(job_id, state, offset)
-    return SpokenResponse(await anext(pieces, b""), pieces)
+    filename = f"{job_id}_response.{kind}"
+    if request.method == "HEAD":
+        return without_body(MEDIA_TYPES[kind], filename)
+    mark_listener(request.scope)
+    generation = _generation(if_match)
+    spoken = Spoken(state.feeds, state.queue, state.storage, job_id, max(offset - WAV_HEADER_BYTES, 0), generation)
+    if kind != "wav":
+        return SpokenResponse(state.encoding.encoded(spoken.sounds(), kind), MEDIA_TYPES[kind], filename)
+    pieces = as_wav(spoken.sounds(), offset)
+    return SpokenResponse(pieces, MEDIA_TYPES[kind], filename, tag=lambda: f'"{spoken.generation}"')
 
 
-async def _pieces(job_id: str, state: State, offset: int) -> AsyncIterator[bytes]:
-    async with state.feeds.open(job_id) as feed:
-        async for piece in spoken(feed, state.queue, state.storage, job_id, offset):
-            yield piece
+def _generation(if_match: str) -> int | None:
+    """The generation that an ETag of ours names; None for any, and one that never is for a tag of somebody else's."""
+    if if_match.strip() == "*":
+        return None
+    tag = _TAG.fullmatch(if_match)
+    return int(tag[1]) if tag else -1

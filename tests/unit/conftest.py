@@ -19,9 +19,12 @@ from structlog.testing import capture_logs
 from api.__main__ import SERVER_OPTIONS
 from api.app import create_app
 from api.settings import ApiSettings
+from fakes.growing_answer import GrowingAnswer
+from fakes.listener import Listener
 from shared.job import Stage, task_name
 from shared.keys import KEYS
 from shared.queue import Queue
+from shared.storage import Storage
 from shared.task import Claim, NewTask, Outcome
 
 #: What a form of `form` is sent with.
@@ -227,3 +230,29 @@ def connect(port: int) -> Iterator[Callable[[], Connection]]:
     yield connect
     for connection in opened:
         connection.close()
+
+
+@pytest.fixture
+async def growing(
+    client: httpx.AsyncClient,
+    upload: Callable[..., Awaitable[httpx.Response]],
+    fake_queue: Queue,
+    volume: Path,
+    claim: Callable[[Stage], Awaitable[Claim]],
+) -> GrowingAnswer:
+    """The answer to a question that has been heard."""
+    job_id = (await upload()).json()["job_id"]
+    answer = GrowingAnswer(job_id, fake_queue, Storage(volume), claim)
+    await answer.transcribe()
+    return answer
+
+
+@pytest.fixture
+def listen(app: FastAPI, growing: GrowingAnswer) -> Callable[..., Listener]:
+    """Somebody who listens to that answer."""
+
+    def listen(query: str = "", path: str = "", method: str = "GET", **headers: str) -> Listener:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return Listener(app, (path or f"/audio/{growing.job_id}") + query, named, method)
+
+    return listen

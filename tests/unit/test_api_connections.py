@@ -230,13 +230,39 @@ def everything(reader: socket.socket) -> bytes:
     return b"".join(pieces)
 
 
+def test_listeners_keep_nobody_out(
+    connect: Connect, form: Callable[..., bytes], wav: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who follow a job, or wait to hear it, are counted apart; who comes besides finds room, and they stay."""
+    monkeypatch.setattr(connections, "_MOST_CONNECTIONS", 3)
+    body = form(('name="audio_file"', wav))
+    uploading = connect()
+    uploading.send(UPLOAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    job_id = json.loads(uploading.answer()[1])["job_id"]
+    uploading.close()
+    listening = []
+    for path in ["/events/", "/audio/"] * 4:
+        listening.append(connect())
+        listening[-1].send(f"GET {path}{job_id} HTTP/1.1\r\nHost: api\r\n\r\n".encode())
+        time.sleep(0.05)
+    for _ in range(5):
+        newcomer = connect()
+        newcomer.send(HEAD + b"\r\n")
+        assert newcomer.answer()[0].status == 200
+    newcomer.send(f"DELETE /jobs/{job_id} HTTP/1.1\r\nHost: api\r\n\r\n".encode())
+    assert newcomer.answer()[0].status == 204
+    for number, listener in enumerate(listening):
+        answer, told = listener.answer()
+        assert (answer.status, b"cancelled" in told) == ((410, False) if number % 2 else (200, True))
+
+
 def test_the_process_may_open_what_it_needs() -> None:
     """A soft limit that is lower than the connections need is raised, as far as it may be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))
     try:
-        assert connections.most_connections() == 100
+        assert (connections.most_connections(), connections.most_listeners()) == (50, 100)
         connections.allow_files()
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(4_000, hard)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(8_000, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
