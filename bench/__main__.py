@@ -1,12 +1,18 @@
-"""`python -m bench [pipeline|upload|memory]`; without a word all three."""
+"""`python -m bench [pipeline|upload|memory|listeners]`; without a word all of them."""
 
 import argparse
 
+from bench.listeners import measure_listeners
 from bench.memory import measure_memory
 from bench.pipeline import measure_pipeline
 from bench.upload import measure_upload
 
-MEASUREMENTS = {"pipeline": measure_pipeline, "upload": measure_upload, "memory": measure_memory}
+MEASUREMENTS = {
+    "pipeline": measure_pipeline,
+    "upload": measure_upload,
+    "memory": measure_memory,
+    "listeners": measure_listeners,
+}
 
 
 def main() -> None:

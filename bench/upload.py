@@ -7,16 +7,15 @@ import sys
 import tempfile
 import time
 import wave
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
 import psutil
 from rich.progress import track
 
+from bench.api import running_api
 from bench.processes import MB, forget_peak, peak_mb, resident_mb
-from bench.redis_server import free_port, running_redis, wait_for_port
+from bench.redis_server import running_redis
 from bench.table import print_table
 
 SIZES_MB = (1, 25, 100)
@@ -27,7 +26,8 @@ def measure_upload(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as directory:
         root = Path(directory)
         files = {size: _recording(root / f"{size}.wav", size) for size in SIZES_MB}
-        with running_redis(root) as redis, _api(root / "volume", redis.url) as (port, api):
+        limit = {"MAX_UPLOAD_MB": str(SIZES_MB[-1] + 1)}
+        with running_redis(root) as redis, running_api(root / "volume", redis.url, **limit) as (port, api):
             _upload(port, files[1])  # the first brings in what is loaded late
             memory = [_memory(api, port, size, files[size]) for size in SIZES_MB]
             largest = files[SIZES_MB[-1]]
@@ -44,25 +44,6 @@ def _recording(path: Path, size_mb: int) -> Path:
         for _ in range(size_mb):
             file.writeframes(os.urandom(MB))
     return path
-
-
-@contextmanager
-def _api(volume: Path, redis_url: str) -> Iterator[tuple[int, psutil.Process]]:
-    port = free_port()
-    settings = {
-        "REDIS_URL": redis_url,
-        "DATA_DIR": str(volume),
-        "API_PORT": str(port),
-        "MAX_UPLOAD_MB": str(SIZES_MB[-1] + 1),
-        "LOG_LEVEL": "warning",
-    }
-    process = subprocess.Popen([sys.executable, "-m", "api"], env=dict(os.environ) | settings)
-    try:
-        wait_for_port(port)
-        yield port, psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _upload(port: int, path: Path) -> float:
