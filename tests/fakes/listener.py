@@ -2,6 +2,7 @@
 answer only when it is whole."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Self
 
 from fastapi import FastAPI
@@ -86,3 +87,12 @@ class Listener:
             self.body += message.get("body", b"")
             self.is_whole = not message.get("more_body", False)
         self._something.set()
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Let everything else go on until it is so."""
+    for _ in range(2_000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never was so")
