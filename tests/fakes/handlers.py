@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from shared.steps import Extend
 from shared.task import Claim, Outcome, WorkerInfo
-from shared.worker import Extend
 
 
 class FakeHandler:
