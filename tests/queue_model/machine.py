@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, precondition, rule
+from hypothesis.stateful import Bundle, multiple, precondition, rule
 
 from queue_model.invariants import Invariants
 from queue_model.world import ENDED, WORKERS, job_of, outcome, pick, stage_of
@@ -40,18 +40,28 @@ class QueueMachine(Invariants):
     async def _submit(self, job_id: str, route: str) -> str:
         return await self.queue.submit(job_id, {"route": route}, [(task_name("stt", job_id), "")], max_live=1000)
 
-    @rule(segments=st.integers(1, 4))
+    @rule(target=claims, segments=st.integers(1, 4), spoken=st.integers(0, 2), whole=st.booleans())
     @precondition(lambda self: self.redis.zcard(KEYS["LIVE"]) < MOST_LIVE_JOBS)
-    def submit_and_answer(self, segments: int) -> None:
-        """A job whose segments wait to be spoken: what takes several parts comes up often."""
+    def submit_and_answer(self, segments: int, spoken: int, whole: bool) -> Any:
+        """A job whose segments wait to be spoken, and of which more may come: what takes several comes up often."""
         job_id = self.make_job(SPEECH_TO_SPEECH)
-        for stage in ("stt", "llm"):
-            worker = f"{stage}-1"
-            task = task_name(stage_of(stage), job_id)
-            self.redis.lrem(KEYS["QUEUE"] + stage, 1, task)  # out of turn
-            self.redis.lpush(KEYS["HELD"] + worker, task)
-            claim = self.begun(worker, self.run(self.queue.begin(worker, stage_of(stage), self.unique(), task)), task)
-            self.commit(claim, segments, worker, and_claim=False)
+        self.commit(self.claim_out_of_turn("stt-1", task_name("stt", job_id)), 0, "stt-1", and_claim=False)
+        answer = self.claim_out_of_turn("llm-1", task_name("llm", job_id))
+        if whole:
+            self.commit(answer, segments, "llm-1", and_claim=False)
+        else:
+            self.extend(answer, segments, also=False)
+        for index in range(min(segments - 1, spoken)):
+            self.commit(self.claim_out_of_turn("tts-1", task_name("tts", job_id, index)), 0, "tts-1", and_claim=False)
+        return multiple() if whole else answer
+
+    def claim_out_of_turn(self, worker: str, task: str) -> Claim:
+        self.redis.lrem(KEYS["QUEUE"] + stage_of(worker), 1, task)
+        self.redis.lpush(KEYS["HELD"] + worker, task)
+        claim = self.run(self.queue.begin(worker, stage_of(worker), self.unique(), task))
+        assert claim is not None
+        self.begun(worker, claim, task)
+        return claim
 
     @rule(which=PICK, what=st.sampled_from(["submit_again", "cancel", "forget", "purge"]))
     @precondition(lambda self: self.statuses())

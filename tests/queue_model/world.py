@@ -169,7 +169,9 @@ class World(RuleBasedStateMachine):
             self.restarts[job_of(task)] += 1
             stop = self.parts.get(job_of(task), range(0)).stop
             self.parts[job_of(task)] = range(stop, stop)
+            places = self.places()
             for part in [part for part in self.in_force if is_part(part) and job_of(part) == job_of(task)]:
+                assert not places[part], "whoever works on it hears of it by holding it no more"
                 del self.in_force[part], self.holder[part]
 
     def let_go_of_job(self, job_id: str, *, keep_holder: bool = False) -> None:
