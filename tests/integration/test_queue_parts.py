@@ -160,11 +160,12 @@ async def test_an_attempt_that_had_recorded_nothing_has_nothing_taken_back(drive
 async def test_a_job_whose_id_looks_like_a_number_is_made_anew_like_any(driver, queue):
     """Its language model's task is not taken for one of its parts."""
     _, claim = await driver.reach_llm(job_id="1" * 32)
-    await queue.extend("llm-1", claim, step(0, "a"))
-    await queue.release("llm-1", claim)
-    again = await driver.claim("llm-1", "llm")
-    assert driver.everywhere() == [claim.task]
-    assert await queue.commit("llm-1", again, step(0, "b")) == "committed"
+    for _ in range(3):
+        await queue.extend("llm-1", claim, step(0, "a"))
+        await queue.release("llm-1", claim)
+        claim = await driver.claim("llm-1", "llm")
+        assert driver.everywhere() == driver.open_tasks() == [claim.task]
+    assert await queue.commit("llm-1", claim, step(0, "b")) == "committed"
 
 
 async def test_nothing_is_recorded_of_a_job_that_has_ended(driver, queue):

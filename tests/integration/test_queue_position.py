@@ -31,7 +31,8 @@ async def test_the_wait_is_reckoned_from_what_was_done_lately(driver, queue):
 
 async def test_of_several_parts_the_next_one_counts(driver, queue):
     """However many wait, and in whatever order they are stored; one that is being spoken waits no more."""
-    job_id = await driver.reach_tts(segments=40)
+    job_id, claim = await driver.reach_llm()
+    await queue.commit("llm-1", claim, Outcome(parts=("tts", ["A long sentence. " * 9] * 40)))
     assert (await queue.position(job_id)) == {"stage": "tts", "ahead": 0, "wait_s": None}
     for spoken in range(12):
         claim = await driver.claim("tts-1", "tts")

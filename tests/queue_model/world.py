@@ -143,9 +143,10 @@ class World(RuleBasedStateMachine):
             del self.in_force[claim.task], self.holder[claim.task]
 
     def begun(self, worker: str, claim: Claim | None, task: str | None) -> Any:
-        """Note an attempt at `task`. Where none was begun, its job must have been over, or it have killed too many."""
+        """Note an attempt at `task`. Where none was begun, it was taken back, or its job over: it may have killed too
+        many."""
         if claim is None:
-            assert task is None or not self.is_live(job_of(task)), f"{task} was not begun"
+            assert task is None or not self.is_live(job_of(task)) or self.is_taken_back(task), f"{task} was not begun"
             return multiple()
         assert claim.task == task
         self.retracted(claim.task)
@@ -173,6 +174,9 @@ class World(RuleBasedStateMachine):
             for part in [part for part in self.in_force if is_part(part) and job_of(part) == job_of(task)]:
                 assert not places[part], "whoever works on it hears of it by holding it no more"
                 del self.in_force[part], self.holder[part]
+
+    def is_taken_back(self, task: str) -> bool:
+        return is_part(task) and int(task.rpartition(":")[2]) < self.parts[job_of(task)].start
 
     def let_go_of_job(self, job_id: str, *, keep_holder: bool = False) -> None:
         for task in [task for task in self.in_force if job_of(task) == job_id]:
