@@ -4,9 +4,10 @@ KEYS = {
     # Followed by a job's id.
     "JOB": "cascade:job:",  # hash: the job-status hash
     "TASKS": "cascade:tasks:",  # hash: what the job's open tasks need, and the segments that are done
-    "EVENTS": "cascade:events:",  # stream: what happened to the job, in order
+    "EVENTS": "cascade:events:",  # stream: what happened to the job, in order, for whoever comes late: all of it
     # Followed by a stage's name.
     "QUEUE": "cascade:queue:",  # list: tasks that wait; in at the left, out at the right
+    "AHEAD": "cascade:ahead:",  # string: the last task that was put before those that wait
     # Followed by a worker's name.
     "HELD": "cascade:held:",  # list: tasks in that worker's hands
     # Followed by the hash of a caller's Idempotency-Key.
@@ -23,9 +24,6 @@ KEYS = {
     "CHANNEL": "cascade:events",  # publish/subscribe: "<job id> <event>" after each event
 }
 
-#: How many events of one job are kept for those who come late.
-EVENTS_KEPT = 1_000
-
 #: A worker whose heartbeat is older than this is dead, and what it held goes back: ten beats in a row must be lost
 #: before a live worker is robbed.
 LEASE_MS = 5_000
@@ -34,5 +32,5 @@ LEASE_MS = 5_000
 MAX_CRASHES = 3
 
 #: The head of every script.
-_NUMBERS = {"EVENTS_KEPT": EVENTS_KEPT, "LEASE_MS": LEASE_MS, "MAX_CRASHES": MAX_CRASHES}
+_NUMBERS = {"LEASE_MS": LEASE_MS, "MAX_CRASHES": MAX_CRASHES}
 PREAMBLE = "".join(f"local {name} = {value!r}\n" for name, value in (KEYS | _NUMBERS).items())

@@ -196,9 +196,9 @@ class Queue:
             verdict, reply = await self.redis.evaluate("commit", *arguments)
         return str(verdict), Claim.read(reply, token)
 
-    async def extend(self, worker: str, claim: Claim, step: int, outcome: Outcome) -> str:
-        """Record the claim's step number `step`, from 0, and go on holding it: `extended`, `over` or `stale`."""
-        return str(await self.redis.run("extend", claim.task, worker, claim.token, step, outcome.as_json()))
+    async def extend(self, worker: str, claim: Claim, outcome: Outcome) -> str:
+        """Record a step of the task, and go on holding it: `extended`, `over` or `stale`."""
+        return str(await self.redis.run("extend", claim.task, worker, claim.token, outcome.as_json()))
 
     async def quarantine(self, worker: str, task: str) -> bool:
         """Set aside a held task at which a script has raised QueueUnreadable; False if it is not held."""

@@ -73,6 +73,10 @@ class Outcome:
     events: Sequence[Event] = ()
     """What whoever follows the job should hear of."""
 
+    steps: int = 0
+    """How many steps the attempt has recorded before this, as its worker counts them: where Redis has lost some of them
+    with its last second, the attempt cannot go on."""
+
     def as_json(self) -> str:
         """As the scripts take it, which have no word for None."""
         return json.dumps({name: value for name, value in vars(self).items() if value is not None})

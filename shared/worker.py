@@ -1,12 +1,12 @@
 """The worker's runtime, one for all stages: claim, compute, commit; beat; sweep; stop in good order."""
 
 import asyncio
-import itertools
 import random
 import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 from uuid import uuid4
@@ -16,6 +16,7 @@ import structlog
 from shared.background import end
 from shared.errors import CascadeError, EngineCrashed, EngineError, EngineTimeout, QueueUnavailable, QueueUnreadable
 from shared.queue import Queue
+from shared.steps import Extend, Steps
 from shared.task import Claim, Outcome, WorkerInfo
 
 #: How often a worker says that it lives, and hears which of its jobs were cancelled.
@@ -38,10 +39,6 @@ BACKOFF_S = 1.0
 MAX_RETRY_AFTER_S = 600.0
 
 ReplyT = TypeVar("ReplyT")
-
-
-#: Records a step of a task that goes on. Raises CancelledError where the task is no longer this attempt's.
-Extend = Callable[[Outcome], Awaitable[None]]
 
 
 class Handler(Protocol):
@@ -159,13 +156,14 @@ class Worker:
         log.info("task_begun")
         started = time.monotonic()
         following = None
+        steps = Steps(lambda step: self._persist(lambda: self._queue.extend(self.name, claim, step)))
         try:
             try:
-                outcome = await self._handler.handle(claim, self._extender(claim))
+                outcome = await self._handler.handle(claim, steps.record)
             finally:
                 if self._is_current(claim):
                     self._computing.discard(claim.task)
-            verdict, following = await self._commit(claim, outcome)
+            verdict, following = await self._commit(claim, replace(outcome, steps=steps.recorded))
             log.info(f"task_{verdict}", worked_s=round(time.monotonic() - started, 3))
         except asyncio.CancelledError:  # the job was cancelled, the task reclaimed, or the grace period is over
             await self._give_back(claim, log)
@@ -185,16 +183,6 @@ class Worker:
     def _is_current(self, claim: Claim) -> bool:
         """Whether the caller is this worker's latest attempt at the task."""
         return self._running.get(claim.task) is asyncio.current_task()
-
-    def _extender(self, claim: Claim) -> Extend:
-        steps = itertools.count()
-
-        async def extend(outcome: Outcome) -> None:
-            step = next(steps)
-            if await self._persist(lambda: self._queue.extend(self.name, claim, step, outcome)) != "extended":
-                raise asyncio.CancelledError  # as the next beat would have it
-
-        return extend
 
     async def _commit(self, claim: Claim, outcome: Outcome) -> tuple[str, Claim | None]:
         """Commit; and unless somebody else is at it, claim the next task in the same round trip."""

@@ -95,7 +95,7 @@ async def events(
     response_class=AudioFile,
     responses={200: {"description": "A WAV file.", "content": {"audio/wav": {}}}, **responses(_NOT_FOUND, _NO_SEGMENT)},
 )
-async def segment(job_id: JobId, index: Annotated[int, Path(ge=0, le=9999)], state: StateDep) -> AudioFile:
+async def segment(job_id: JobId, index: Annotated[int, Path(ge=0, le=2**31)], state: StateDep) -> AudioFile:
     """What a `segment` event tells of. Segments are kept until an hour after the whole answer is there."""
     if await state.queue.job(job_id) is None:
         raise JobNotFound

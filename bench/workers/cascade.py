@@ -9,8 +9,9 @@ import uvloop
 from shared.job import SPEECH_TO_SPEECH, Stage, stage_after, task_name
 from shared.logs import configure_logs
 from shared.queue import Queue
+from shared.steps import Extend
 from shared.task import Claim, Outcome, WorkerInfo
-from shared.worker import Extend, Worker
+from shared.worker import Worker
 
 
 class NullHandler:

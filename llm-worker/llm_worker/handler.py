@@ -12,9 +12,9 @@ from llm_worker.engine import LlmEngine, Prompt
 from llm_worker.settings import LlmSettings
 from shared.errors import ModelUnavailable
 from shared.job import stage_after
+from shared.steps import Extend
 from shared.storage import Storage
 from shared.task import Claim, Outcome, WorkerInfo
-from shared.worker import Extend
 
 _NO_MODEL = (
     "No language model is configured: a small built-in responder answers. Set GEMINI_API_KEY or OPENAI_BASE_URL."

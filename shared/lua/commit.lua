@@ -1,13 +1,17 @@
 -- Record what a task has made and push what comes next, once; then, if asked to, begin the stage's next task in the same
 -- step. Defends against a paused worker that comes back, against double execution, and against a reply that was lost.
 -- ARGV 1 task  2 worker  3 token
---      4 outcome (JSON {fields: object, events: [[name, data], …], next: [[task, input], …],
+--      4 outcome (JSON {steps: how many came before, fields: object, events: [[name, data], …], next: [[task, input], …],
 --        parts: [stage, [input, …]]?, part: [index, output]?})
 --      5 token of the next attempt; absent to begin nothing
 -- Replies {verdict} or {verdict, what begin.lua replies}. The verdict is 'committed', 'over' (the job ended meanwhile) or
--- 'stale' (the task is not, or no longer, this attempt's).
+-- 'stale' (the task is not, or no longer, this attempt's; or, with its last second, Redis has lost steps of it: then the
+-- worker, which still holds it, begins anew).
 local function commit(task, worker, token, outcome)
   local stage, job = parse(task)
+  if outcome.steps ~= steps_of(job, task) then
+    return 'stale'
+  end
   local hindrance = settle(job, task, worker, token)
   if hindrance then
     return hindrance
@@ -23,7 +27,6 @@ local function commit(task, worker, token, outcome)
   if parts then
     push_parts(job, parts[1], parts[2], now)
     redis.call('HSET', tasks, 'join', parts[1] .. ':' .. job .. ':join')
-    redis.call('HDEL', tasks, 'maker', 'steps')
     join_if_done(job, now)
   elseif part then
     redis.call('HSET', tasks, 'part:' .. part[1], part[2])

@@ -3,11 +3,12 @@
 -- A task is named "<stage>:<job id>" with, for a part of a joined whole, ":<index>" or ":join" behind it.
 -- The TASKS hash of a job holds, for each open task: input:<task>, and while it is claimed token:<task> and worker:<task>;
 -- attempts:<task> counts its executions, crashes:<task> those that did not end in an orderly way, excused:<task> those that
--- failed by what the job has nothing to do with.
+-- failed by what the job has nothing to do with; steps:<task> is there once its latest attempt has recorded steps, and how
+-- many.
 --
--- Parts are numbered on and on. Those that one attempt has pushed are a generation: from first_part up to next_part. maker
--- is the task that pushes them, steps counts how often it has, parts_done how many of them are done, with what each has made
--- in part:<index>, and join is the task that follows when all are: it is there once no more will come.
+-- Parts are numbered on and on. Those that one attempt has pushed are a generation: from first_part up to next_part.
+-- parts_done counts those of them that are done, with what each has made in part:<index>, and join is the task that follows
+-- when all are: it is there once no more will come.
 
 local function now_ms()
   local time = redis.call('TIME') -- Redis's own clock: those of workers may differ
@@ -30,8 +31,13 @@ local function parse(task)
   return string.match(task, '^(%l+):(%x+)')
 end
 
+-- The number of a part; nil for any other task.
+local function number_of(task)
+  return tonumber(string.match(task, '^%l+:%x+:(%d+)$'))
+end
+
 local function publish(job, event, data)
-  redis.call('XADD', EVENTS .. job, 'MAXLEN', '~', EVENTS_KEPT, '*', 'event', event, 'data', cjson.encode(data))
+  redis.call('XADD', EVENTS .. job, '*', 'event', event, 'data', cjson.encode(data))
   redis.call('PUBLISH', CHANNEL, job .. ' ' .. event)
 end
 
@@ -44,13 +50,23 @@ local function by_name(pairs)
   return named
 end
 
--- The first part of an answer goes before all that waits: somebody is waiting to hear the first word, and one jump a job
--- keeps nobody from being served.
-local function push(job, task, input, now, goes_first)
+-- To the front of a list, but behind those that have come there by the same way and still wait.
+local function push_ahead(stage, task)
+  local last = redis.pcall('GETSET', AHEAD .. stage, task) -- no job is to blame if that is no string
+  if type(last) ~= 'string' or redis.call('LINSERT', QUEUE .. stage, 'BEFORE', last, task) <= 0 then
+    redis.call('RPUSH', QUEUE .. stage, task)
+  end
+end
+
+local function push(job, task, input, now, goes_ahead)
   local stage = parse(task)
   redis.call('HSET', TASKS .. job, 'input:' .. task, input)
   redis.call('HSETNX', JOB .. job, 'queued_at:' .. stage, now)
-  redis.call(goes_first and 'RPUSH' or 'LPUSH', QUEUE .. stage, task)
+  if goes_ahead then
+    push_ahead(stage, task)
+  else
+    redis.call('LPUSH', QUEUE .. stage, task)
+  end
 end
 
 local function push_all(job, tasks, now)
@@ -59,7 +75,8 @@ local function push_all(job, tasks, now)
   end
 end
 
--- Push more parts of a whole.
+-- Push more parts of a whole. The first goes ahead: somebody is waiting to hear the first word, and one jump an answer keeps
+-- nobody from being served.
 local function push_parts(job, stage, inputs, now)
   local tasks = TASKS .. job
   local first, next = unpack(redis.call('HMGET', tasks, 'first_part', 'next_part'))
@@ -75,13 +92,13 @@ end
 local function join_if_done(job, now)
   local tasks = TASKS .. job
   local join, first, next, done = unpack(redis.call('HMGET', tasks, 'join', 'first_part', 'next_part', 'parts_done'))
-  first, next = tonumber(first) or 0, tonumber(next)
+  first, next = tonumber(first) or 0, tonumber(next) or 0
   if join and (tonumber(done) or 0) == next - first then
     local outputs = {}
     for index = first, next - 1 do
       outputs[#outputs + 1] = redis.call('HGET', tasks, 'part:' .. index)
     end
-    push(job, join, cjson.encode(outputs), now)
+    push(job, join, #outputs == 0 and '[]' or cjson.encode(outputs), now)
   end
 end
 
@@ -106,7 +123,7 @@ end
 
 local function close(job, task)
   redis.call('HDEL', TASKS .. job, 'input:' .. task, 'token:' .. task, 'worker:' .. task,
-    'attempts:' .. task, 'crashes:' .. task, 'excused:' .. task)
+    'attempts:' .. task, 'crashes:' .. task, 'excused:' .. task, 'steps:' .. task)
 end
 
 -- Let go of a task whose attempt has ended. Replies what keeps the caller from going on: 'stale' if it was not, or no
@@ -143,11 +160,11 @@ local function finish(job, status, data, now)
   publish(job, status, data)
 end
 
--- Every task of a job that has not been committed.
+-- Every task of a job that has not been committed. A name that is none of ours is passed over.
 local function open_tasks(job)
   local open = {}
   for _, field in ipairs(redis.call('HKEYS', TASKS .. job)) do
-    open[#open + 1] = string.match(field, '^input:(.+)')
+    open[#open + 1] = string.match(field, '^input:(%l+:%x.*)')
   end
   return open
 end
@@ -163,24 +180,31 @@ local function withdraw(job, task)
   end
 end
 
--- Drop the parts that an attempt has pushed which did not come to its end: the next attempt makes others. Replies the
--- number of the next part.
-local function retract(job, now)
+-- How many steps the latest attempt at a task has recorded.
+local function steps_of(job, task)
+  return tonumber(redis.call('HGET', TASKS .. job, 'steps:' .. task)) or 0
+end
+
+-- Take back what an attempt at the task has recorded step by step, if it did not come to its end: the next one makes it
+-- anew, with parts of other numbers. Whoever has heard some of it is told to forget that.
+local function retract(job, task)
   local tasks = TASKS .. job
-  local first, next = unpack(redis.call('HMGET', tasks, 'first_part', 'next_part'))
-  for index = tonumber(first) or 0, (tonumber(next) or 0) - 1 do
-    redis.call('HDEL', tasks, 'part:' .. index)
-  end
-  for _, task in ipairs(open_tasks(job)) do
-    if string.match(task, ':%d+$') then
-      withdraw(job, task)
-      close(job, task)
+  for _, part in ipairs(open_tasks(job)) do
+    if number_of(part) then
+      withdraw(job, part)
+      close(job, part)
     end
   end
-  redis.call('HDEL', tasks, 'maker', 'steps', 'parts_done')
-  redis.call('HSET', tasks, 'first_part', next or 0)
+  for _, field in ipairs(redis.call('HKEYS', tasks)) do
+    if string.match(field, '^part:') then
+      redis.call('HDEL', tasks, field)
+    end
+  end
+  local next = tonumber(redis.call('HGET', tasks, 'next_part')) or 0
+  redis.call('HDEL', tasks, 'steps:' .. task, 'parts_done')
+  redis.call('HSET', tasks, 'first_part', next)
   redis.call('HDEL', JOB .. job, 'response', 'first_audio_at')
-  publish(job, 'restarted', {first = tonumber(next) or 0})
+  publish(job, 'restarted', {first = next})
 end
 
 -- Set a task aside and fail its job. The task's input stays, so that it can be looked at and tried again.
@@ -244,8 +268,8 @@ local function begin(worker, token, stage, task)
     return {'dropped', 'over'}
   end
   local tasks = TASKS .. job
-  local input, last_token, attempts, owner, crashes, excused, maker = unpack(redis.call('HMGET', tasks, 'input:' .. task,
-    'token:' .. task, 'attempts:' .. task, 'worker:' .. task, 'crashes:' .. task, 'excused:' .. task, 'maker'))
+  local input, last_token, attempts, owner, crashes, excused, steps = unpack(redis.call('HMGET', tasks, 'input:' .. task,
+    'token:' .. task, 'attempts:' .. task, 'worker:' .. task, 'crashes:' .. task, 'excused:' .. task, 'steps:' .. task))
   if not input then
     redis.call('LREM', held, 1, task)
     return {'dropped', 'done'} -- a second copy of a task that has been committed
@@ -267,8 +291,8 @@ local function begin(worker, token, stage, task)
       set_aside(job, task, 'worker_died', 'Processing stopped unexpectedly each time this input was tried.', now)
       return {'dropped', 'worker_died'}
     end
-    if maker == task then
-      retract(job, now)
+    if steps then
+      retract(job, task)
     end
     -- One that was struck off while it was paused may die before its next beat: somebody must look into its hands.
     redis.pcall('ZADD', WORKERS, 'NX', now + LEASE_MS, worker) -- no job is to blame if that is no sorted set

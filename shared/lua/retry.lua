@@ -19,4 +19,7 @@ end
 redis.call('ZADD', DELAYED, now + ARGV[4], task)
 redis.call('HSET', JOB .. job, 'updated_at', now)
 publish(job, 'retrying', {stage = stage, code = ARGV[5], delay_ms = tonumber(ARGV[4])})
+if steps_of(job, task) > 0 then
+  retract(job, task) -- now, so that nobody works meanwhile on what the next attempt would take back
+end
 return 'delayed'

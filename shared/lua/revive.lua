@@ -1,5 +1,5 @@
 -- Try a failed job again from where it failed: its open tasks go back on their lists, with all attempts before them, and
--- what earlier tasks made stays.
+-- what earlier tasks made stays. What a task had made step by step that did not come to its end is taken back.
 -- ARGV 1 job id  2 how many jobs may be live
 -- Replies 'revived', 'gone', 'not_failed', 'nothing_left' if what it would need has been purged, or 'full'.
 local job = ARGV[1]
@@ -22,21 +22,24 @@ for _, worker in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do
     held[task] = true
   end
 end
-for _, task in ipairs(open) do
-  if not held[task] then -- else somebody is at it still, and may commit
-    local queue = QUEUE .. parse(task)
-    redis.call('LREM', DEAD, 0, task)
-    redis.call('ZREM', DELAYED, task)
-    redis.call('LREM', queue, 0, task)
-    redis.call('HDEL', tasks, 'attempts:' .. task, 'crashes:' .. task, 'excused:' .. task)
-    disown(job, task)
-    redis.call('LPUSH', queue, task)
-  end
-end
 local now = now_ms()
 redis.call('HDEL', JOB .. job, 'error_code', 'error_message', 'ended_at')
 redis.call('HSET', JOB .. job, 'status', 'pending', 'updated_at', now)
 redis.call('ZREM', ENDED, job)
 redis.call('ZADD', LIVE, now, job)
 publish(job, 'revived', {})
+for _, task in ipairs(open) do
+  redis.call('LREM', DEAD, 0, task)
+  if not held[task] and steps_of(job, task) > 0 then
+    retract(job, task)
+  end
+end
+for _, task in ipairs(open_tasks(job)) do
+  if not held[task] then -- else somebody is at it still, and may commit
+    withdraw(job, task)
+    redis.call('HDEL', tasks, 'attempts:' .. task, 'crashes:' .. task, 'excused:' .. task)
+    disown(job, task)
+    redis.call('LPUSH', QUEUE .. parse(task), task)
+  end
+end
 return 'revived'

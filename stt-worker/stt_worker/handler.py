@@ -7,9 +7,9 @@ from functools import partial
 from shared.engine_process import EngineProcess, warm_engine
 from shared.errors import InputMissing
 from shared.job import stage_after, task_name
+from shared.steps import Extend
 from shared.storage import Storage
 from shared.task import Claim, Outcome, WorkerInfo
-from shared.worker import Extend
 from stt_worker.recognizer import Recognizer, load_recognizer
 from stt_worker.settings import SttSettings
 

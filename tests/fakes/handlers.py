@@ -3,23 +3,49 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from shared.job import Stage
+from shared.steps import Extend
 from shared.task import Claim, Outcome, WorkerInfo
-from shared.worker import Extend
 
 
 class FakeHandler:
     """Counts what it is given, and does what the test says."""
 
-    def __init__(self, do: Callable[[Claim], Awaitable[Outcome]] | None = None) -> None:
-        self.info = WorkerInfo("stt", "fake", "fake")
+    def __init__(self, do: Callable[[Claim], Awaitable[Outcome]] | None = None, stage: Stage = "stt") -> None:
+        self.info = WorkerInfo(stage, "fake", "fake")
         self.begun: list[Claim] = []
         self.cancelled: list[Claim] = []
         self._do = do
 
     async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
+        return await self._watched(claim, self._do(claim) if self._do else _done())
+
+    async def _watched(self, claim: Claim, work: Awaitable[Outcome]) -> Outcome:
         self.begun.append(claim)
         try:
-            return await self._do(claim) if self._do else Outcome({"transcript": "done"})
+            return await work
         except asyncio.CancelledError:
             self.cancelled.append(claim)
             raise
+
+
+class FakeWriter(FakeHandler):
+    """Records its work step by step."""
+
+    def __init__(self, write: Callable[[Claim, Extend], Awaitable[Outcome]]) -> None:
+        super().__init__(stage="llm")
+        self._write = write
+
+    async def handle(self, claim: Claim, extend: Extend) -> Outcome:
+        return await self._watched(claim, self._write(claim, extend))
+
+
+async def speak(claim: Claim) -> Outcome:
+    """What the last stage does: each part's output is its input."""
+    if claim.part == "join":
+        return Outcome({"audio_path": claim.input})
+    return Outcome(part=(int(claim.part or 0), claim.input), events=[("segment", {"index": int(claim.part or 0)})])
+
+
+async def _done() -> Outcome:
+    return Outcome({"transcript": "done"})

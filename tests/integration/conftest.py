@@ -17,9 +17,9 @@ class Driver:
     def __init__(self, queue: Queue, redis: Redis) -> None:
         self.queue, self.redis = queue, redis
 
-    async def submit(self, **options: object) -> str:
-        job_id = uuid4().hex
-        fields = {"route": SPEECH_TO_SPEECH, "transcript": "secret words"}
+    async def submit(self, *, job_id: str = "", route: str = SPEECH_TO_SPEECH, **options: object) -> str:
+        job_id = job_id or uuid4().hex
+        fields = {"route": route, "transcript": "secret words"}
         made = await self.queue.submit(job_id, fields, [(task_name("stt", job_id), "")], **{"max_live": 1000} | options)
         assert made == job_id
         return job_id
@@ -33,12 +33,16 @@ class Driver:
         assert isinstance(claim, Claim)
         return claim
 
-    async def reach_tts(self, segments: int = 3) -> str:
-        """A job whose answer waits as so many segments."""
-        job_id = await self.submit()
+    async def reach_llm(self, **options: str) -> tuple[str, Claim]:
+        """A job whose answer `llm-1` has begun to write."""
+        job_id = await self.submit(**options)
         stt = await self.claim("stt-1")
         await self.queue.commit("stt-1", stt, Outcome({"transcript": "hi"}, [(task_name("llm", job_id), "")]))
-        llm = await self.claim("llm-1", "llm")
+        return job_id, await self.claim("llm-1", "llm")
+
+    async def reach_tts(self, segments: int = 3) -> str:
+        """A job whose answer waits as so many segments."""
+        job_id, llm = await self.reach_llm()
         outcome = Outcome({"response": "there"}, parts=("tts", [f"text {n}" for n in range(segments)]))
         assert await self.queue.commit("llm-1", llm, outcome) == "committed"
         return job_id

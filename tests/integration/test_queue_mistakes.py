@@ -1,14 +1,16 @@
 """Somebody has written into the queue's keys: no worker dies of it, and whoever waits for the job hears of its end."""
 
 import asyncio
+from uuid import uuid4
 
 import pytest
 
-from fakes.handlers import FakeHandler
-from shared.errors import QueueUnreadable
+from fakes.handlers import FakeHandler, FakeWriter, speak
+from shared.errors import ModelUnavailable, QueueUnreadable
 from shared.keys import KEYS
 from shared.operations import Operations
-from shared.task import Outcome
+from shared.steps import Extend
+from shared.task import Claim, Outcome
 from shared.worker import Worker
 
 pytestmark = pytest.mark.redis
@@ -84,6 +86,48 @@ async def test_a_damaged_job_stops_nobody(driver, queue, redis, mistake, moment)
     assert redis.keys(KEYS["HELD"] + "*") == []
 
 
+@pytest.mark.parametrize("field", ["first_part", "next_part", "parts_done", "steps:llm:{job}", "join", "input:junk"])
+@pytest.mark.parametrize(("value", "fails"), [(JUNK, False), (b"1e300", True), (b"-5", True)])
+async def test_damaged_numbers_of_an_answer_stop_nobody(driver, queue, redis, field, value, fails, monkeypatch):
+    """However large: Redis does not count up to them, workers live on, and the job comes to some end."""
+    monkeypatch.setattr("shared.worker.BACKOFF_S", 0.001)
+    monkeypatch.setattr("shared.worker.SWEEP_S", 0.1)
+    monkeypatch.setattr("shared.queue.BLOCK_S", 0.05)
+    damage = {field: value}
+
+    async def write(claim: Claim, extend: Extend) -> Outcome:
+        await extend(Outcome(parts=("tts", ["a", "b"])))
+        if damage:
+            redis.hset(KEYS["TASKS"] + claim.job_id, field.format(job=claim.job_id), damage.pop(field))
+        await extend(Outcome(parts=("tts", ["c"])))
+        if claim.attempt == 1 and fails:
+            raise ModelUnavailable
+        return Outcome(parts=("tts", ["d"]))
+
+    job_id = uuid4().hex
+    await queue.submit(job_id, {"route": "llm,tts"}, [(f"llm:{job_id}", "")], max_live=9)
+    workers = [
+        Worker(queue, handler, max_attempts=2, grace_s=5.0)
+        for handler in (FakeWriter(write), FakeHandler(speak, "tts"), FakeHandler())
+    ]
+    running = [asyncio.create_task(worker.run()) for worker in workers]
+    try:
+        async with asyncio.timeout(30):
+            while not (await queue.job(job_id)).has_ended:
+                await asyncio.sleep(0.05)
+                await until_idle(driver)
+                await queue.audit(older_than_s=0)
+        fine = await driver.submit(route="stt")
+        async with asyncio.timeout(20):
+            while (await queue.job(fine)).status != "completed":  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert not any(task.done() for task in running)
+    finally:
+        for worker in workers:
+            worker.stop()
+        await asyncio.wait_for(asyncio.gather(*running), 20)
+
+
 @pytest.mark.parametrize("mistake", ["the job is a string", "the attempts are no number"])
 async def test_whoever_waits_for_a_damaged_job_hears_of_its_end(driver, queue, redis, mistake, worker):
     """It has failed, for a reason with a name, and lies on the dead list."""
@@ -133,6 +177,13 @@ async def test_a_list_that_is_none_harms_no_job_in_work(driver, queue, redis):
     worker.stop()
     await asyncio.wait_for(running, 20)
     assert (await queue.job(job_id)).status == "completed"
+
+
+async def test_where_the_first_parts_stand_may_be_anything(driver, queue, redis):
+    """They go before all others then."""
+    redis.rpush(KEYS["AHEAD"] + "tts", JUNK)
+    job_id = await driver.reach_tts(2)
+    assert (await driver.claim("tts-1", "tts")).task == f"tts:{job_id}:0"
 
 
 @pytest.mark.parametrize("key", ["DONE", "WORKERS"])

@@ -1,9 +1,10 @@
 """What everybody may do, in any order."""
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, precondition, rule
+from hypothesis.stateful import Bundle, multiple, precondition, rule
 
 from queue_model.invariants import Invariants
 from queue_model.world import ENDED, WORKERS, job_of, outcome, pick, stage_of
@@ -16,6 +17,9 @@ MOST_LIVE_JOBS = 3
 
 #: Which of several: see `pick`.
 PICK = st.integers(0, 5)
+
+#: What a worker may do with a claim beside committing it.
+OTHER_THAN_COMMIT = ["extend", "retry", "bury", "release"]
 
 
 class QueueMachine(Invariants):
@@ -36,18 +40,28 @@ class QueueMachine(Invariants):
     async def _submit(self, job_id: str, route: str) -> str:
         return await self.queue.submit(job_id, {"route": route}, [(task_name("stt", job_id), "")], max_live=1000)
 
-    @rule(segments=st.integers(1, 4))
+    @rule(target=claims, segments=st.integers(1, 4), spoken=st.integers(0, 2), whole=st.booleans())
     @precondition(lambda self: self.redis.zcard(KEYS["LIVE"]) < MOST_LIVE_JOBS)
-    def submit_and_answer(self, segments: int) -> None:
-        """A job whose segments wait to be spoken: what takes several parts comes up often."""
+    def submit_and_answer(self, segments: int, spoken: int, whole: bool) -> Any:
+        """A job whose segments wait to be spoken, and of which more may come: what takes several comes up often."""
         job_id = self.make_job(SPEECH_TO_SPEECH)
-        for stage in ("stt", "llm"):
-            worker = f"{stage}-1"
-            task = task_name(stage_of(stage), job_id)
-            self.redis.lrem(KEYS["QUEUE"] + stage, 1, task)  # out of turn
-            self.redis.lpush(KEYS["HELD"] + worker, task)
-            claim = self.begun(worker, self.run(self.queue.begin(worker, stage_of(stage), self.unique(), task)), task)
-            self.commit(claim, segments, worker, and_claim=False)
+        self.commit(self.claim_out_of_turn("stt-1", task_name("stt", job_id)), 0, "stt-1", and_claim=False)
+        answer = self.claim_out_of_turn("llm-1", task_name("llm", job_id))
+        if whole:
+            self.commit(answer, segments, "llm-1", and_claim=False)
+        else:
+            self.extend(answer, segments, also=False)
+        for index in range(min(segments - 1, spoken)):
+            self.commit(self.claim_out_of_turn("tts-1", task_name("tts", job_id, index)), 0, "tts-1", and_claim=False)
+        return multiple() if whole else answer
+
+    def claim_out_of_turn(self, worker: str, task: str) -> Claim:
+        self.redis.lrem(KEYS["QUEUE"] + stage_of(worker), 1, task)
+        self.redis.lpush(KEYS["HELD"] + worker, task)
+        claim = self.run(self.queue.begin(worker, stage_of(worker), self.unique(), task))
+        assert claim is not None
+        self.begun(worker, claim, task)
+        return claim
 
     @rule(which=PICK, what=st.sampled_from(["submit_again", "cancel", "forget", "purge"]))
     @precondition(lambda self: self.statuses())
@@ -64,6 +78,7 @@ class QueueMachine(Invariants):
         verdict = self.run(self.queue.cancel(job_id))
         assert verdict == ("gone" if before is None else "over" if before in ENDED else "cancelled")
         if verdict == "cancelled":
+            self.revivals[job_id] = self.restarts[job_id] = 0  # events are erased: they tell of the text
             places = self.places()
             running = [task for task in self.in_force if job_of(task) == job_id]
             assert not any(places[task] for task in running), "whoever works on it hears of it by holding it no more"
@@ -99,17 +114,20 @@ class QueueMachine(Invariants):
         claim = self.run(self.queue.begin(worker, stage_of(worker), self.unique(), task))
         return self.begun(worker, claim, task)
 
-    @rule(claim=claims, what=st.sampled_from(["commit", "commit", "retry", "bury", "release"]), also=st.booleans())
+    @rule(claim=claims, what=st.sampled_from(["commit", "commit", *OTHER_THAN_COMMIT]), also=st.booleans())
     def come_back(self, claim: Claim, what: str, also: bool) -> None:
         """A worker goes on with any claim that it ever had."""
         if what == "commit":
             self.commit(claim, 2, pick(WORKERS, len(self.committed)), also)
+        elif what == "extend":
+            if claim.part is None:
+                self.extend(claim, 1, also=also)
         elif what == "retry":
             self.retry(claim, due=also, crashed=not also)
         else:
             getattr(self, what)(claim)
 
-    @rule(which=PICK, what=st.sampled_from(["commit", "retry", "bury", "release"]), also=st.booleans())
+    @rule(which=PICK, what=st.sampled_from(["commit", *OTHER_THAN_COMMIT]), also=st.booleans())
     @precondition(lambda self: self.outdated())
     def come_back_to_what_another_does(self, which: int, what: str, also: bool) -> None:
         """Of all old claims the most dangerous: the task is in work again, under a newer one."""
@@ -118,16 +136,17 @@ class QueueMachine(Invariants):
     def commit(self, claim: Claim, segments: int, worker: str, and_claim: bool) -> None:
         holder = self.holder.get(claim.task, worker)
         expected = self.verdict(claim, "committed")
-        following = None
+        following, made = None, replace(outcome(claim, segments), steps=self.steps[claim.task])
         if and_claim and stage_of(holder) == stage_of(claim.task):
-            verdict, following = self.run(
-                self.queue.commit_and_claim(holder, claim, outcome(claim, segments), self.unique())
-            )
+            verdict, following = self.run(self.queue.commit_and_claim(holder, claim, made, self.unique()))
         else:
-            verdict = self.run(self.queue.commit(holder, claim, outcome(claim, segments)))
+            verdict = self.run(self.queue.commit(holder, claim, made))
         assert verdict == expected
         self.settled(claim, verdict)
-        self.committed[claim.task] += verdict == "committed"
+        if verdict == "committed":
+            self.committed[claim.task] += 1
+            self.steps.pop(claim.task, None)
+            self.pushed(claim.job_id, len(made.parts[1]) if made.parts else 0)
         if following:
             self.begun(holder, following, following.task)
 
@@ -136,6 +155,31 @@ class QueueMachine(Invariants):
     def commit_current(self, which: int, segments: int, and_claim: bool) -> None:
         self.commit(pick(self.in_force.values(), which), segments, "nobody", and_claim)
 
+    def extend(self, claim: Claim, segments: int, also: bool) -> None:
+        """Record a step, or `also` the one before once more, whose reply was lost."""
+        again = also and self.steps[claim.task] > 0
+        step = replace(outcome(claim, segments), steps=self.steps[claim.task] - again)
+        verdict = self.run(self.queue.extend(self.holder.get(claim.task, "nobody"), claim, step))
+        assert verdict == self.verdict(claim, "extended")
+        if verdict == "extended" and not again:
+            self.steps[claim.task] += 1
+            self.pushed(claim.job_id, len(step.parts[1]) if step.parts else 0)
+
+    @rule(which=PICK, segments=st.integers(0, 3), also=st.booleans())
+    @precondition(lambda self: self.makers())
+    def extend_current(self, which: int, segments: int, also: bool) -> None:
+        self.extend(pick(self.makers(), which), segments, also)
+
+    @rule(which=PICK, ahead=st.integers(1, 3))
+    @precondition(lambda self: self.makers())
+    def miss_a_step(self, which: int, ahead: int) -> None:
+        """Redis has lost some with its last second: the attempt can neither go on nor come to its end."""
+        claim = pick(self.makers(), which)
+        made = replace(outcome(claim, 2), steps=self.steps[claim.task] + ahead)
+        lost = self.verdict(claim, "stale")
+        assert self.run(self.queue.extend(self.holder[claim.task], claim, made)) == lost
+        assert self.run(self.queue.commit(self.holder[claim.task], claim, made)) == "stale"
+
     def retry(self, claim: Claim, due: bool, crashed: bool) -> None:
         expected, holder = self.verdict(claim, "delayed"), self.holder.get(claim.task, "nobody")
         delay_s = 0 if due else 1e6
@@ -143,6 +187,8 @@ class QueueMachine(Invariants):
         assert verdict == expected
         self.settled(claim, verdict)
         self.crashes[claim.task] -= verdict == "delayed" and not crashed
+        if verdict == "delayed":
+            self.retracted(claim.task)
 
     @rule(which=PICK)
     @precondition(lambda self: self.in_force)
@@ -215,11 +261,13 @@ class QueueMachine(Invariants):
     @rule(which=PICK)
     @precondition(lambda self: self.failed())
     def revive(self, which: int) -> None:
-        job_id = pick(self.failed(), which)
+        job_id, held = pick(self.failed(), which), self.in_hands()
         verdict = self.run(self.operations.revive(job_id, max_live=1000))
         assert verdict == ("nothing_left" if job_id in self.purged else "revived")
         if verdict == "revived":
             self.revivals[job_id] += 1
+            for task in [task for task in self.steps if job_of(task) == job_id and task not in held]:
+                self.retracted(task)
             for task in [task for task in self.crashes if job_of(task) == job_id and task not in self.in_force]:
                 del self.crashes[task]
 

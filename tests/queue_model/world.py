@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from collections import Counter
 from collections.abc import Collection, Coroutine
 from typing import Any, ClassVar, TypeVar
@@ -39,6 +40,9 @@ class World(RuleBasedStateMachine):
         self.old: list[Claim] = []
         self.purged: set[str] = set()
         self.committed: Counter[str] = Counter()
+        self.steps: Counter[str] = Counter()  # by task, what its latest attempt has recorded
+        self.parts: dict[str, range] = {}  # by job, the numbers of the generation's parts
+        self.restarts: Counter[str] = Counter()
         self.crashes: Counter[str] = Counter()
         self.revivals: Counter[str] = Counter()
         for worker in WORKERS:
@@ -67,6 +71,9 @@ class World(RuleBasedStateMachine):
     def astray(self, worker: str) -> list[str]:
         held = self.redis.lrange(KEYS["HELD"] + worker, 0, -1)
         return [task for task in held if self.holder.get(task) != worker]
+
+    def in_hands(self) -> set[str]:
+        return {task for worker in WORKERS for task in self.redis.lrange(KEYS["HELD"] + worker, 0, -1)}
 
     def with_work(self) -> list[str]:
         """Workers in whose stage something waits."""
@@ -98,8 +105,27 @@ class World(RuleBasedStateMachine):
                 pipe.xrange(KEYS["EVENTS"] + job_id)
             return [[entry["event"] for _, entry in entries] for entries in pipe.execute()]
 
+    def tasks(self) -> dict[str, dict[str, str]]:
+        """By job, what its tasks need; nothing of a job that needs nothing."""
+        keys: list[str] = self.redis.keys(KEYS["TASKS"] + "*")
+        with self.redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hgetall(key)
+            return {key.removeprefix(KEYS["TASKS"]): fields for key, fields in zip(keys, pipe.execute(), strict=True)}
+
+    def open_tasks(self) -> dict[str, list[str]]:
+        """By job, its tasks that are not done."""
+        return {
+            job_id: [field.removeprefix("input:") for field in fields if field.startswith("input:")]
+            for job_id, fields in self.tasks().items()
+        }
+
     def failed(self) -> list[str]:
         return sorted(job_id for job_id, status in self.statuses().items() if status == "failed")
+
+    def makers(self) -> list[Claim]:
+        """Attempts that may record a step."""
+        return [claim for claim in self.in_force.values() if stage_of(claim.task) == "llm"]
 
     def outdated(self) -> list[Claim]:
         return [claim for claim in self.old if self.in_force.get(claim.task) not in (None, claim)]
@@ -117,17 +143,40 @@ class World(RuleBasedStateMachine):
             del self.in_force[claim.task], self.holder[claim.task]
 
     def begun(self, worker: str, claim: Claim | None, task: str | None) -> Any:
-        """Note an attempt at `task`. Where none was begun, its job must have been over, or it have killed too many."""
+        """Note an attempt at `task`. Where none was begun, it was taken back, or its job over: it may have killed too
+        many."""
         if claim is None:
-            assert task is None or not self.is_live(job_of(task)), f"{task} was not begun"
+            assert task is None or not self.is_live(job_of(task)) or self.is_taken_back(task), f"{task} was not begun"
             return multiple()
         assert claim.task == task
+        self.retracted(claim.task)
+        if claim.part == "join":
+            assert json.loads(claim.input) == [f"{index}.wav" for index in self.parts[claim.job_id]]
         self.crashes[claim.task] += 1
         assert self.crashes[claim.task] <= MAX_CRASHES, "poison is set aside"
         assert self.committed[claim.task] == 0, "what is done is not begun again"
         self.in_force[claim.task], self.holder[claim.task] = claim, worker
         self.old.append(claim)
         return claim
+
+    def pushed(self, job_id: str, count: int) -> None:
+        """Note so many more parts."""
+        known = self.parts.get(job_id, range(0))
+        self.parts[job_id] = range(known.start, known.stop + count)
+
+    def retracted(self, task: str) -> None:
+        """Note that what an attempt had recorded step by step is taken back, if it had."""
+        if self.steps.pop(task, 0):
+            self.restarts[job_of(task)] += 1
+            stop = self.parts.get(job_of(task), range(0)).stop
+            self.parts[job_of(task)] = range(stop, stop)
+            places = self.places()
+            for part in [part for part in self.in_force if is_part(part) and job_of(part) == job_of(task)]:
+                assert not places[part], "whoever works on it hears of it by holding it no more"
+                del self.in_force[part], self.holder[part]
+
+    def is_taken_back(self, task: str) -> bool:
+        return is_part(task) and int(task.rpartition(":")[2]) < self.parts[job_of(task)].start
 
     def let_go_of_job(self, job_id: str, *, keep_holder: bool = False) -> None:
         for task in [task for task in self.in_force if job_of(task) == job_id]:
@@ -154,13 +203,12 @@ def job_of(task: str) -> str:
     return task.split(":")[1]
 
 
-def open_tasks(redis: Redis, job_id: str) -> list[str]:
-    fields = redis.hkeys(KEYS["TASKS"] + job_id)
-    return [field.removeprefix("input:") for field in fields if field.startswith("input:")]
+def is_part(task: str) -> bool:
+    return task.rpartition(":")[2].isdecimal() and task.count(":") == 2
 
 
 def outcome(claim: Claim, segments: int) -> Outcome:
-    """What a worker of the claim's stage would commit."""
+    """What a worker of the claim's stage would commit, or record as a step."""
     stage = stage_of(claim.task)
     follows = stage_after(claim.fields["route"], stage)
     if claim.part == "join":

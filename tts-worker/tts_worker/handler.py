@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import PurePath
 
 from shared.engine_process import EngineProcess, warm_engine
+from shared.steps import Extend
 from shared.storage import Storage
 from shared.task import Claim, Outcome, WorkerInfo
-from shared.worker import Extend
 from tts_worker import wav
 from tts_worker.engine import TtsEngine
 from tts_worker.settings import TtsSettings
