@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cli.client import Client, Key, Url
-from cli.errors import CommandError
+from cli.errors import WrongUsage
 from cli.plain import plain
 
 app = typer.Typer(help="Look after tasks that failed for good.", no_args_is_help=True)
@@ -56,7 +56,7 @@ def purge(
 ) -> None:
     """Drop what was set aside, with its input, of one job or all."""
     if (job is None) != every:
-        raise CommandError("Name a job, or say --all.")
+        raise WrongUsage("Name a job, or say --all.")
     path = f"/dead/{quote(job, safe='')}" if job is not None else "/dead?jobs=all"
     print(f"{Client(url, key).ask('DELETE', path)['purged']} tasks dropped.")
 
