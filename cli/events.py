@@ -45,7 +45,7 @@ async def follow(server: Server, job_id: str) -> AsyncGenerator[Event]:
             async with aconnect_sse(server.http, "GET", path, headers=headers, timeout=timeout) as source:
                 pause_s = await _asked_to_wait_s(server, source)
                 async for sse in source.aiter_sse():
-                    if not sse.event:  # a sign of life
+                    if not sse.data:  # a sign of life
                         continue
                     if is_lost:
                         server.notice("The connection is back.")
