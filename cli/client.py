@@ -1,6 +1,6 @@
 """Talking to a running server."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import httpx
 import typer
@@ -24,11 +24,18 @@ _Http = TypeVar("_Http", httpx.Client, httpx.AsyncClient)
 
 
 class Client:
-    """One server, asked with its key. Whatever goes wrong is a CommandError that says what to do."""
+    """One server, asked with its key. Whatever goes wrong is a CommandError that says what to do. Whoever asks for long
+    uses it as a context manager."""
 
     def __init__(self, url: str | None, key: str | None) -> None:
         self.url = server_url(url)
         self._http = opened(httpx.Client, self.url, key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def ask(self, method: str, path: str, **options: Any) -> Any:
         """The JSON that the server answers.

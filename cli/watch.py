@@ -1,6 +1,7 @@
 """`cascade watch`: how the queues stand, live."""
 
 import time
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -19,15 +20,13 @@ Every = Annotated[float, typer.Option(min=0.2, help="How often to look, in secon
 
 def watch(every: Every = 1.0, url: Url = None, key: Key = None) -> None:
     """Show queues and workers, live, until Ctrl-C. Where standard output is no terminal, a line at a time."""
-    client, console = Client(url, key), Console(highlight=False)
-    overview = client.ask("GET", "/queues")  # told at once where there is no server, or no way in
-    try:
+    console = Console(highlight=False)
+    with Client(url, key) as client, suppress(KeyboardInterrupt):
+        overview = client.ask("GET", "/queues")  # told at once where there is no server, or no way in
         if console.is_terminal:
             _draw(client, console, overview, every)
         else:
             _list(client, overview, every)
-    except KeyboardInterrupt:
-        pass
 
 
 def _draw(client: Client, console: Console, overview: dict[str, Any], every_s: float) -> None:

@@ -4,6 +4,7 @@ import json
 import ssl
 import threading
 from collections import defaultdict, deque
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -58,10 +59,8 @@ class CascadeServer:
             protocol_version = "HTTP/1.1"
 
             def handle(self) -> None:
-                try:
+                with suppress(OSError):  # the client went away
                     super().handle()
-                except OSError:
-                    pass  # the client went away
 
             def log_message(self, *_: object) -> None:
                 pass

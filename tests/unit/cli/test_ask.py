@@ -9,8 +9,8 @@ from fakes.cascade_server import ANSWER, DONE, JOB, event, events, json_reply, p
 
 def test_an_answer_is_all_that_is_on_standard_output(cascade, server, folder):
     """What was typed is not told back, and the sound lies in this folder under the job's id."""
-    words = "--language en --voice amy --conversation k1 --system-prompt Briefly. --key secret".split()
-    done = cascade("ask", "how much is it", *words)
+    about = ["--language", "en", "--voice", "amy", "--conversation", "k1", "--system-prompt", "Briefly."]
+    done = cascade("ask", "how much is it", *about, "--key", "secret")
     assert (done.code, done.out) == (0, "It is twelve.\n")
     [sent] = server.requests("POST", "/ask")
     assert sent.json == {

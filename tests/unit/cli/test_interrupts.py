@@ -19,7 +19,7 @@ def gate():
 def interrupted(command, number=signal.SIGINT):
     """The exit code and what was told, of a command that is sent a signal now."""
     command.send_signal(number)
-    out, err = command.communicate(timeout=60)
+    _, err = command.communicate(timeout=60)
     return command.returncode, err
 
 

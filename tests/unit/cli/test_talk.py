@@ -49,8 +49,8 @@ def test_texts_go_to_standard_output_and_how_it_goes_to_standard_error(cascade, 
 
 def test_what_is_chosen_is_sent(cascade, server):
     """Each option is a field of the form, and the key goes along with every request."""
-    words = "--language en --voice amy --conversation k1 --system-prompt Briefly. --route stt,llm --key secret".split()
-    assert cascade("talk", "question.wav", *words).code == 0
+    about = ["--language", "en", "--voice", "amy", "--conversation", "k1", "--system-prompt", "Briefly."]
+    assert cascade("talk", "question.wav", *about, "--route", "stt,llm", "--key", "secret").code == 0
     [sent] = server.requests("POST", "/transcribe")
     for name, value in {"language": "en", "voice": "amy", "conversation_id": "k1", "system_prompt": "Briefly."}.items():
         assert f'name="{name}"\r\n\r\n{value}\r\n'.encode() in sent.body
