@@ -2,39 +2,51 @@
 
 import signal
 import sys
+from io import TextIOWrapper
 from types import FrameType
 from typing import Annotated
 
 import typer
 
 from cli import dead, queues
+from cli.ask import ask, say
 from cli.demo import run_demo
-from cli.errors import CommandError
+from cli.errors import EXIT_CODES, CommandError
+from cli.plain import plain_text
 from cli.stack import running_stack
 from cli.state import announced, find_running
+from cli.talk import talk
+from cli.watch import watch
 from shared.settings import SharedSettings, read_settings
 
 app = typer.Typer(
     name="cascade",
-    help="Run Cascade Speech-to-Speech, and look after it.",
+    help="Talk to Cascade Speech-to-Speech, run it, and look after it.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+for talking in (talk, ask, say):
+    app.command(epilog=EXIT_CODES)(talking)
+app.command()(watch)
 app.command("queues")(queues.show)
 app.add_typer(dead.app, name="dead")
 
 
 def main() -> None:
-    """Run what the command line asks for. Exits with 1 and a message on standard error if that fails, with 2 if the
-    command line is wrong, and with 130 if it is interrupted."""
+    """Run what the command line asks for. Exits with a message on standard error if that fails, and with a code that
+    says why: see `cli.errors`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # an answer may hold what this terminal's encoding does not know
+            stream.reconfigure(errors="backslashreplace")
     # Stopping in order is what leaving the blocks does, whichever signal asks for it.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
     except CommandError as error:
-        sys.stderr.write(f"cascade: {error}\n")
-        raise SystemExit(1) from None
+        sys.stderr.write(f"cascade: {plain_text(error)}\n")
+        raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

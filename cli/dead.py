@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cli.client import Client, Key, Url
-from cli.errors import CommandError
+from cli.errors import WrongUsage
 from cli.plain import plain
 
 app = typer.Typer(help="Look after tasks that failed for good.", no_args_is_help=True)
@@ -35,7 +35,7 @@ def show_all(
 @app.command("show")
 def show_one(job: Job, url: Url = None, key: Key = None) -> None:
     """Show what was set aside of a job, with its input."""
-    for letter in Client(url, key).ask("GET", f"/dead/{quote(job, safe='')}"):
+    for letter in Client(url, key).ask("GET", f"/dead/{_quoted(job)}"):
         for name, value in (letter | {"failed_at": _time(letter)}).items():
             Console().print(Text(f"{name:10} ", "bold") + plain(value), soft_wrap=True)
 
@@ -43,7 +43,7 @@ def show_one(job: Job, url: Url = None, key: Key = None) -> None:
 @app.command()
 def retry(job: Job, url: Url = None, key: Key = None) -> None:
     """Try a failed job again, from the stage that failed."""
-    Client(url, key).ask("POST", f"/jobs/{quote(job, safe='')}/retry")
+    Client(url, key).ask("POST", f"/jobs/{_quoted(job)}/retry")
     print(f"{job} is on its way again.")
 
 
@@ -56,9 +56,15 @@ def purge(
 ) -> None:
     """Drop what was set aside, with its input, of one job or all."""
     if (job is None) != every:
-        raise CommandError("Name a job, or say --all.")
-    path = f"/dead/{quote(job, safe='')}" if job is not None else "/dead?jobs=all"
+        raise WrongUsage("Name a job, or say --all.")
+    path = f"/dead/{_quoted(job)}" if job is not None else "/dead?jobs=all"
     print(f"{Client(url, key).ask('DELETE', path)['purged']} tasks dropped.")
+
+
+def _quoted(job: str) -> str:
+    if not job:
+        raise WrongUsage("Name a job.")
+    return quote(job, safe="")
 
 
 def _time(letter: dict[str, Any]) -> str:

@@ -7,13 +7,17 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 
+from cli import interrupts
 from cli.errors import CommandError
+from cli.following import answered
+from cli.question import Recording
+from cli.server import Server
 from cli.stack import Stack, chosen_settings, running_stack
 from cli.state import find_running
+from cli.view import View
 
 _STAGES = {"stt": "speech to text", "llm": "answer", "tts": "text to speech"}
 
@@ -26,11 +30,12 @@ def run_demo(data_dir: Path) -> None:
     """
     console = Console()
     with _a_stack(data_dir, console) as stack, as_file(files("cli") / "samples" / "question.wav") as question:
-        job = _ask(stack, question)
-    console.print(f"[bold]heard[/]     {job['transcript']}")
-    console.print(f"[bold]answered[/]  {job['response']}")
+        job = interrupts.run(_ask(stack, question))
     console.print(
         f"[bold]spoken[/]    {stack.data_dir / job['audio_path']} ({job['duration_s']:.1f} s)", soft_wrap=True
+    )
+    console.print(
+        f"The first of it could be heard {job['timings']['first_audio_s']:.2f} s after the question was there."
     )
     console.print(_waterfall(job))
 
@@ -54,22 +59,17 @@ def _a_stack(data_dir: Path, console: Console) -> Iterator[Stack]:
             raise
 
 
-def _ask(stack: Stack, question: Path) -> dict[str, Any]:
-    with httpx.Client(base_url=stack.url, timeout=70, headers=_credentials()) as client:
-        with question.open("rb") as file:
-            accepted = client.post("/transcribe", files={"audio_file": file})
-        accepted.raise_for_status()
-        job: dict[str, Any] = client.get(f"{accepted.json()['status_url']}?wait=60").json()
-    if job["status"] != "completed":
-        reason = job["error"]["message"] if job["error"] else "It did not end within a minute."
-        raise CommandError(f"The job is {job['status']}: {reason}")
+async def _ask(stack: Stack, question: Path) -> dict[str, Any]:
+    with View(has_labels=True) as view:
+        async with Server(stack.url, _key(), view.note) as server:
+            job, _ = await answered(server, Recording(question), view)
     return job
 
 
-def _credentials() -> dict[str, str]:
+def _key() -> str | None:
     """The first of the keys that the stack has been given, if it has."""
-    keys = chosen_settings().get("API_KEYS")
-    return {"X-API-Key": keys.partition(",")[0].strip()} if keys else {}
+    keys = chosen_settings().get("API_KEYS") or ""
+    return keys.partition(",")[0].strip() or None
 
 
 def _waterfall(job: dict[str, Any]) -> Table:

@@ -13,21 +13,21 @@ def show(url: Url = None, key: Key = None) -> None:
     """Show what waits in each stage and for how long, who works, and how much gets done."""
     overview = Client(url, key).ask("GET", "/queues")
     console = Console()
-    console.print(_stages(overview))
-    console.print(_workers(overview))
+    console.print(stages(overview))
+    console.print(workers(overview))
 
 
-def _stages(overview: dict[str, Any]) -> Table:
+def stages(overview: dict[str, Any]) -> Table:
     counts = f"{overview['live']} jobs live, {overview['delayed']} tasks delayed, {overview['dead']} set aside"
     table = Table("stage", "waiting", "oldest", "working", "workers", "done a minute", caption=counts)
     for name, stage in overview["stages"].items():
         oldest = "" if stage["oldest_s"] is None else f"{stage['oldest_s']:.1f} s"
         cells = stage["waiting"], oldest, stage["working"], stage["workers"], f"{stage['done_per_min']:g}"
-        table.add_row(name, *(str(cell) for cell in cells))
+        table.add_row(*map(plain, (name, *cells)))
     return table
 
 
-def _workers(overview: dict[str, Any]) -> Table:
+def workers(overview: dict[str, Any]) -> Table:
     table = Table("worker", "engine", "model", "working")
     for worker in overview["workers"]:
         table.add_row(*map(plain, (worker["name"], worker["engine"], worker["model"], worker["working"])))

@@ -55,7 +55,7 @@ def test_a_job_that_failed_is_found_and_tried_again(services):
     assert services.ended(job_id)["status"] == "completed"
     assert cascade(services, "dead", "list") == (0, "Nothing was set aside.\n")
     status, refused = cascade(services, "dead", "retry", job_id)
-    assert (status, "Only a job that has failed" in refused) == (1, True)
+    assert (status, "Only a job that has failed" in refused) == (4, True)
 
 
 def test_what_failed_is_dropped_by_name_or_altogether(services):
@@ -65,10 +65,10 @@ def test_what_failed_is_dropped_by_name_or_altogether(services):
     for job_id in jobs:
         assert services.ended(job_id)["status"] == "failed"
     assert cascade(services, "dead", "purge", jobs[0]) == (0, "1 tasks dropped.\n")
-    assert cascade(services, "dead", "purge") == (1, "cascade: Name a job, or say --all.\n")
+    assert cascade(services, "dead", "purge") == (2, "cascade: Name a job, or say --all.\n")
     assert cascade(services, "dead", "purge", "--all") == (0, "1 tasks dropped.\n")
     status, refused = cascade(services, "dead", "retry", jobs[1])
-    assert (status, "has been erased" in refused) == (1, True)
+    assert (status, "has been erased" in refused) == (4, True)
 
 
 def test_the_queues_are_shown(services):
@@ -89,11 +89,11 @@ def test_a_job_s_id_is_listed_whole_where_there_is_little_room(services):
     assert job_id in cascade(services, "dead", "list", COLUMNS="80")[1]
 
 
-@pytest.mark.parametrize("job", ["no-such-job", "a\nb", "../queues", ""])
-def test_what_is_no_job_is_told(services, job):
+@pytest.mark.parametrize(("job", "code"), [("no-such-job", 4), ("a\nb", 4), ("../queues", 4), ("", 2)])
+def test_what_is_no_job_is_told(services, job, code):
     """In a sentence."""
     status, told = cascade(services, "dead", "show", job)
-    assert (status, "Traceback" in told) == (1, False)
+    assert (status, "Traceback" in told) == (code, False)
     assert told.startswith("cascade: ")
 
 
@@ -102,4 +102,4 @@ def test_a_server_that_is_not_there_is_told(tmp_path):
     services = Services("redis://127.0.0.1:1/0", tmp_path)
     status, told = cascade(services, "queues")
     services.client.close()
-    assert (status, "cascade up" in told, "Traceback" in told) == (1, True, False)
+    assert (status, "cascade up" in told, "Traceback" in told) == (3, True, False)
