@@ -25,7 +25,7 @@ class Route(StrEnum):
 
 
 Recordings = Annotated[list[str], typer.Argument(metavar="RECORDING", help="Files; a single `-` reads standard input.")]
-Jobs = Annotated[int, typer.Option(min=1, help="How many of several recordings to send at once.")]
+Jobs = Annotated[int, typer.Option(min=1, max=64, help="How many of several recordings to send at once.")]
 RouteChoice = Annotated[
     Route, typer.Option(help="`stt` only writes down what is said, `stt,llm` answers in writing, else it is spoken.")
 ]

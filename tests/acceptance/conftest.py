@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from redis_server import RedisServer, redis_binaries
-from services import Services
+from services import QUESTION, Services
 
 
 @pytest.fixture
@@ -26,3 +26,25 @@ def redis_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSer
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory, redis_for_all: RedisServer) -> Iterator[Services]:
+    """Workers that need no key and no download."""
+    data_dir = tmp_path_factory.mktemp("talking") / "volume"
+    data_dir.mkdir()
+    engines = {"STT_ENGINE": "pocketsphinx", "LLM_ENGINE": "auto", "TTS_ENGINE": "espeak"}
+    services = Services(redis_for_all.url, data_dir, **engines, GEMINI_API_KEY="", OPENAI_BASE_URL="")
+    services.start()
+    services.wait_until_ready()
+    yield services
+    services.stop()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the command is run."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    (folder / "question.wav").write_bytes(QUESTION.read_bytes())
+    return folder

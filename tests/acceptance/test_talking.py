@@ -1,65 +1,19 @@
 """`cascade talk`, as its user meets it: with the embedded engines, and with slow ones that can be interrupted."""
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 import wave
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from redis_server import RedisServer
+from fakes import openai_server
+from fakes.openai_server import Hang, OpenAiServer
 from services import QUESTION, Services
+from talking import ANSWER, SENTENCE, command, done
 
 pytestmark = pytest.mark.redis
-
-SENTENCE = QUESTION.with_suffix(".txt").read_text().strip()
-ANSWER = "Seven plus five is twelve."
-
-
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory, redis_for_all: RedisServer) -> Iterator[Services]:
-    """Workers that need no key and no download."""
-    data_dir = tmp_path_factory.mktemp("talking") / "volume"
-    data_dir.mkdir()
-    engines = {"STT_ENGINE": "pocketsphinx", "LLM_ENGINE": "auto", "TTS_ENGINE": "espeak"}
-    services = Services(redis_for_all.url, data_dir, **engines, GEMINI_API_KEY="", OPENAI_BASE_URL="")
-    services.start()
-    services.wait_until_ready()
-    yield services
-    services.stop()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where the command is run."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    (folder / "question.wav").write_bytes(QUESTION.read_bytes())
-    return folder
-
-
-def command(services: Services, folder: Path, *words: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "cli", *words],
-        env=os.environ | {"CASCADE_URL": services.url, "COLUMNS": "200"},
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def done(services: Services, folder: Path, *words: str) -> tuple[int, str, str]:
-    """The command's exit code, and what it printed."""
-    process = command(services, folder, *words)
-    out, err = process.communicate(timeout=100)
-    return process.returncode, out, err
 
 
 def test_a_question_is_answered(embedded, folder):
@@ -134,6 +88,30 @@ def test_a_server_that_is_killed_and_started_again_costs_nothing(services, folde
     assert "The connection broke" in err
     assert "The connection is back" in err
     assert (folder / "question_response.wav").exists()
+
+
+def test_an_answer_that_begins_anew_is_told_and_shown_once(own_redis, tmp_path, folder):
+    """A language model worker that is killed in the middle leaves nothing of its half on standard output."""
+    (tmp_path / "volume").mkdir()
+    with OpenAiServer("") as model:
+        half = openai_server.unfinished("This is the half that is lost. And this ", Hang())
+        model.will(half, openai_server.answer("This one counts."))
+        address = {"LLM_ENGINE": "openai", "OPENAI_BASE_URL": f"{model.url}/v1"}
+        services = Services(own_redis.url, tmp_path / "volume", **address)
+        try:
+            services.start()
+            services.wait_until_ready()
+            process = command(services, folder, "talk", "question.wav")
+            job_id = _accepted(services)
+            while not services.status(job_id)["response"]:
+                time.sleep(0.05)
+            services.kill("llm")
+            services.start("llm")
+            out, err = process.communicate(timeout=100)
+        finally:
+            services.stop()
+    assert (process.returncode, out.splitlines()[1:]) == (0, ["This one counts."]), err
+    assert "the answer begins anew" in err
 
 
 def _accepted(services: Services) -> str:

@@ -22,7 +22,8 @@ class Device:
     def __init__(self):
         self.played, self.log = b"", []
         self.is_there, self.breaks_after = True, 10**9
-        self.heard = threading.Event()
+        self.heard, self.may_go_on = threading.Event(), threading.Event()
+        self.may_go_on.set()
 
     def check_output_settings(self, **_):
         if not self.is_there:
@@ -41,6 +42,7 @@ class Device:
             raise Broken
         self.played += samples
         self.heard.set()
+        assert self.may_go_on.wait(30)
 
     def stop(self):
         self.log.append("stop")
@@ -110,10 +112,19 @@ def test_an_answer_that_begins_anew_is_heard_anew(cascade, server, device):
     segments(server, s0="a", s1="b", s2="c", s3="d")
     anew = event(3, "restarted", first=2), made(4, 3), made(5, 2)
     server.on("GET", f"/events/{JOB}", events(made(1, 0), made(2, 1), Gate(device.heard), *anew, DONE))
+    device.may_go_on.clear()
+
+    def go_on():
+        server.until("GET", f"/audio/{JOB}/segments/2")  # it is known by now
+        device.may_go_on.set()
+
+    going_on = threading.Thread(target=go_on)
+    going_on.start()
     done = cascade("ask", "x", "--play")
-    assert done.code == 0
-    assert device.played.endswith(piece(b"c") + piece(b"d"))
-    assert "the answer begins anew" in done.err
+    going_on.join()
+    assert (done.code, "the answer begins anew" in done.err) == (0, True)
+    assert device.played == b"a" * 1600 + piece(b"c") + piece(b"d")
+    assert device.log[:4] == [8000, "start", "abort", "close"]
 
 
 def test_nothing_is_written_that_was_only_to_be_heard(cascade, server, folder, device):
