@@ -29,7 +29,7 @@ _UNREAD_S = 60
 #: can have a third of a megabyte of a body in memory that nobody reads.
 _MOST_CONNECTIONS = 1_000
 
-#: Beside these there may be so many who listen to a job: they send nothing, and cost about 60 kB each.
+#: Beside these there may be so many who listen to a job: they send nothing, and cost about 50 kB each.
 _MOST_LISTENERS = 2_000
 
 #: A connection may have a file and a connection to Redis open, a listener a file.

@@ -72,7 +72,7 @@ async def _feed(request: Request, job_id: JobId, state: StateDep) -> AsyncIterat
 @router.get(
     "/events/{job_id}",
     summary="What happens to a job, as it happens",
-    response_class=EventStream,
+    response_class=Response,  # of no type: FastAPI would call a stream a string
     responses={200: {"content": {"text/event-stream": _EVENT}}, **responses(_NOT_FOUND, _LISTENERS)},
 )
 async def events(

@@ -104,9 +104,9 @@ def test_a_voice_may_have_any_rate(kind: formats.Encoded, rate_hz: int) -> None:
 
 
 async def test_an_offset_is_for_wav(client: httpx.AsyncClient, growing: GrowingAnswer) -> None:
-    """A byte of a compressed answer is none in particular: 422 says what to do."""
+    """A byte of a compressed answer is none in particular: 416 says what to do."""
     answer = await client.get(f"/audio/{growing.job_id}?format=ogg&offset=10")
-    assert (answer.status_code, answer.json()["code"]) == (422, "offset_needs_wav")
+    assert (answer.status_code, answer.json()["code"]) == (416, "offset_needs_wav")
     assert "format=wav" in answer.json()["detail"]
 
 
