@@ -27,7 +27,7 @@ _RESTARTED = (412, "answer_restarted", "The answer has begun anew since. Ask for
 _NO_SEGMENT = (404, "no_such_segment", "There is no such segment, or not yet, or no more. See /audio/{job_id}.")
 _NO_RANGE = (416, "no_such_range", "The file has no such range. It is 96,044 bytes long.")
 _WAV_ONLY = (
-    422,
+    416,
     "offset_needs_wav",
     "An offset is for format=wav. Ask for that, or for the answer from its beginning.",
 )
@@ -170,7 +170,7 @@ async def audio(
 
 def _generation(if_match: str) -> int | None:
     """The generation that an ETag of ours names; None for any, and one that never is for a tag of somebody else's."""
-    if if_match.strip() == "*":
+    if if_match.strip() in ("", "*"):
         return None
     tag = _TAG.fullmatch(if_match)
     return int(tag[1]) if tag else -1
