@@ -42,13 +42,13 @@ class GrowingAnswer:
             self._llm = await self._claim("llm")
             self._step = 0
         events = [("text", {"text": " ".join(sentences)})]
-        outcome = Outcome({"response": "…"}, parts=("tts", sentences), events=events)
-        assert await self.queue.extend("worker", self._llm, self._step, outcome) == "extended"
+        outcome = Outcome({"response": "…"}, parts=("tts", sentences), events=events, steps=self._step)
+        assert await self.queue.extend("worker", self._llm, outcome) == "extended"
         self._step += 1
 
     async def stop_writing(self) -> None:
         assert self._llm
-        await self._commit(self._llm, Outcome({"response": "…"}, parts=("tts", [])))
+        await self._commit(self._llm, Outcome({"response": "…"}, parts=("tts", []), steps=self._step))
 
     async def write_anew(self) -> None:
         """Another attempt takes the place of the one that writes."""
