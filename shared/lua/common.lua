@@ -88,7 +88,8 @@ local function push_parts(job, stage, inputs, now)
   redis.call('HSET', tasks, 'next_part', next)
 end
 
--- Once no more parts will come and all of them are done, their join follows, with what they have made.
+-- Once no more parts will come and all of them are done, their join follows, with what they have made. It goes ahead: the
+-- parts have waited their turn, and what is left takes a moment.
 local function join_if_done(job, now)
   local tasks = TASKS .. job
   local join, first, next, done = unpack(redis.call('HMGET', tasks, 'join', 'first_part', 'next_part', 'parts_done'))
@@ -98,7 +99,7 @@ local function join_if_done(job, now)
     for index = first, next - 1 do
       outputs[#outputs + 1] = redis.call('HGET', tasks, 'part:' .. index)
     end
-    push(job, join, #outputs == 0 and '[]' or cjson.encode(outputs), now)
+    push(job, join, #outputs == 0 and '[]' or cjson.encode(outputs), now, true)
   end
 end
 

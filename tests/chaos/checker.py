@@ -2,18 +2,14 @@
 
 import io
 import wave
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from chaos import content
+from chaos import content, stream
 from chaos.evidence import Evidence
 from chaos.load import Call
-
-STAGES = ("stt", "llm", "tts")
-ENDS = ("completed", "failed", "cancelled")
 
 #: How a job may fail that has met no misbehaving engine: when its workers were killed too often, by chance.
 SET_ASIDE = "worker_died"
@@ -72,7 +68,7 @@ def _check_call(seen: Evidence, call: Call) -> Iterator[Finding]:
     status = seen.statuses[job]["status"]
     if len(call.job_ids) > 1:
         yield Finding("duplicated", job, f"one upload made the jobs {sorted(call.job_ids)}")
-    if status not in ENDS:
+    if status not in stream.ENDS:
         yield Finding("lost", job, f"its status is {status}")
         return
     if {end["status"] for end in call.ends} - {status}:
@@ -83,7 +79,8 @@ def _check_call(seen: Evidence, call: Call) -> Iterator[Finding]:
         order, code = seen.orders.get(call.number), code_of(seen, call)
         if order is None or code not in order.codes:
             yield Finding("wrong failure", job, f"{status} with {code}; ordered was: {order}")
-    yield from _check_events(seen, job, status)
+    yield from (Finding("wrong answer", job, detail) for detail in stream.faults_of_hearing(seen, call))
+    yield from (Finding(promise, job, detail) for promise, detail in stream.faults_of_events(seen, call))
 
 
 def _check_refusals(call: Call) -> Iterator[Finding]:
@@ -118,22 +115,6 @@ def _faults_of_answer(seen: Evidence, call: Call) -> Iterator[str]:
         yield f"{len(heard)} samples are heard where {len(wanted_sound)} should be, or others"
 
 
-def _check_events(seen: Evidence, job: str, status: str) -> Iterator[Finding]:
-    events = seen.events[job]
-    names = [event["event"] for event in events]
-    ends = [name for name in names if name in ENDS]
-    if ends != [status]:
-        promise = "duplicated" if len(ends) > 1 else "lost"
-        yield Finding(promise, job, f"it is {status}, and its events tell of these ends: {ends}")
-    segments = Counter(event["index"] for event in events if event["event"] == "segment")
-    if twice := [index for index, count in segments.items() if count > 1]:
-        yield Finding("duplicated", job, f"segments {twice} were committed more than once")
-    ids = [tuple(map(int, event["id"].split("-"))) for event in events]
-    stages = [STAGES.index(event["stage"]) for event in events if event.get("stage") in STAGES]
-    if ids != sorted(set(ids)) or stages != sorted(stages) or names[:1] != ["pending"] or names[-1:] != [status]:
-        yield Finding("backwards", job, " ".join(f"{event['event']}:{event.get('stage', '')}" for event in events))
-
-
 def _check_whole(seen: Evidence) -> Iterator[Finding]:
     told = {job for call in seen.calls for job in call.job_ids}
     for job in seen.known - told:
@@ -159,6 +140,8 @@ def _check_files(seen: Evidence) -> Iterator[Finding]:
     for name in sorted((uploads | answers) - there):
         yield Finding("orphan", name, "this file is missing")
     for name in sorted(there - uploads - answers):
+        if name.startswith("work/") and seen.statuses.get(name.split("/")[1], {}).get("status") == "failed":
+            continue  # it may be tried again, and needs what it has
         yield Finding("orphan", name, "no job knows of this file")
     for name in seen.partial:
         yield Finding("orphan", name, "half a file")

@@ -36,9 +36,10 @@ def transcript(number: int) -> str:
 
 
 def answer(number: int) -> str:
-    """One to four short sentences. Each names the job, so that the engine that speaks it knows whose it is."""
-    more = (f"Point {index + 2} on recording {number}." for index in range(number % 4))
-    return " ".join([f"I heard recording {number}.", *more])
+    """Two to six sentences, of which the first begins with a clause that is spoken by itself. Most pieces name the job,
+    so that the engine that speaks them knows whose they are."""
+    more = (f"Point {index + 2} on recording {number}." for index in range(1 + number % 5))
+    return " ".join([f"This is about recording {number}, which I have heard.", *more])
 
 
 def number_named(text: str) -> int | None:

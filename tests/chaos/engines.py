@@ -21,6 +21,9 @@ from tts_worker.engine import Speech
 #: The longest that a well-behaved engine computes.
 LONGEST_S = 0.3
 
+#: The longest that a language model pauses between two words.
+WORD_S = 0.06
+
 _LEAK_BYTES = 50_000_000
 
 _GARBAGE: dict[str, Callable[[], Any]] = {
@@ -104,6 +107,7 @@ class ErraticLlm:
                 return
         for word in whole.split(" "):
             yield word + " "
+            await asyncio.sleep(random.uniform(0, WORD_S))
 
     async def close(self) -> None:
         pass

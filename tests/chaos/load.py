@@ -10,8 +10,12 @@ from uuid import uuid4
 import httpx
 
 from chaos import content
+from chaos.listeners import Heard, follow, listen
 
 _BOUNDARY = "limit"
+
+#: The share of clients who listen while their answer is being made, and of those who follow what happens.
+_LISTENERS = 0.5
 
 #: How often a client sends its recording once more although it has been accepted: it must get the same job.
 _REPEATS = 0.1
@@ -34,6 +38,12 @@ class Call:
     ends: list[dict[str, Any]] = field(default_factory=list)
     """Every status with which the job had ended: they must not differ."""
 
+    heard: list[Heard] = field(default_factory=list)
+    """By whoever listened while the answer was being made."""
+
+    told: list[tuple[str, str]] | None = None
+    """Ids and names of events, where somebody followed them."""
+
     @property
     def job_id(self) -> str:
         return min(self.job_ids)
@@ -52,13 +62,24 @@ class Load:
         await self._client.aclose()
 
     async def serve(self, number: int, at_s: float) -> None:
-        """One client's life: upload, and wait for the end."""
+        """One client's life: upload, perhaps listen and follow, and wait for the end."""
         await asyncio.sleep(at_s)
         call = Call(number)
         self.calls.append(call)
         for _ in range(1 + (random.random() < _REPEATS)):
             await self._upload(call)
-        await self.wait(call)
+        async with asyncio.TaskGroup() as waiting:
+            waiting.create_task(self.wait(call))
+            if random.random() < _LISTENERS:
+                waiting.create_task(self._listen(call))
+            if random.random() < _LISTENERS:
+                waiting.create_task(self._follow(call))
+
+    async def _listen(self, call: Call) -> None:
+        call.heard = await listen(self._client, call.job_id)
+
+    async def _follow(self, call: Call) -> None:
+        call.told = await follow(self._client, call.job_id)
 
     async def _upload(self, call: Call) -> None:
         while True:

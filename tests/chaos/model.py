@@ -1,9 +1,9 @@
-"""A language model's server that answers each job with its own answer, after a short random time, or misbehaves."""
+"""A language model's server that answers each job with its own answer, word by word, or misbehaves."""
 
 import random
 
 from chaos import content
-from chaos.engines import LONGEST_S
+from chaos.engines import LONGEST_S, WORD_S
 from chaos.orders import Orders
 from fakes.model_server import Cut, Hang, Pause, Received, Reply
 from fakes.openai_server import OpenAiServer, answer, error, unfinished
@@ -25,11 +25,12 @@ class ErraticModel(OpenAiServer):
             case "refuses":
                 return error(401, "Who are you?")
             case "hangs":
-                return unfinished(whole[:10], Hang())
+                return unfinished(whole[: len(whole) // 2], Hang())
             case "cut_off":
                 return unfinished(whole[: len(whole) // 2], Cut())
             case "garbage":
                 return Reply((b"data: {this is no JSON}\n\n",))
             case "says_nothing":
                 return answer()
-        return answer(Pause(random.uniform(0, LONGEST_S)), *(word + " " for word in whole.split(" ")))
+        words = [(word + " ", Pause(random.uniform(0, WORD_S))) for word in whole.split(" ")]
+        return answer(Pause(random.uniform(0, LONGEST_S)), *(step for word in words for step in word))

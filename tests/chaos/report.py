@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from chaos.campaign import Result
-from chaos.checker import PROMISES, STAGES, code_of, is_set_aside
+from chaos.checker import PROMISES, code_of, is_set_aside
 from chaos.refusals import Refusal
+from chaos.stream import STAGES
 
 _FINDINGS_SHOWN = 30
 
@@ -66,6 +67,9 @@ def _harm(result: Result) -> Iterator[tuple[str, str]]:
     events = [event for told in seen.events.values() for event in told]
     yield "attempts put off", _listed(Counter(event["code"] for event in events if event["event"] == "retrying"))
     yield "uploads sent again", _listed(Counter(code for call in seen.accepted for code in call.refusals))
+    yield "answers that were begun anew", str(sum(event["event"] == "restarted" for event in events))
+    ends = Counter("whole" if heard.is_whole else "cut off" for call in seen.accepted for heard in call.heard)
+    yield "answers heard while they were made", _listed(ends)
     yield "late commits refused", str(result.late)
     yield "engines killed for their memory", str(result.engines_killed)
 

@@ -37,7 +37,7 @@ _SETTINGS = {
     "TASK_TIMEOUT_S": "4",
     "STT_TIMEOUT_S": "3",
     "STT_TIMEOUT_RATIO": "0",
-    "LLM_TIMEOUT_S": "4",
+    "LLM_TIMEOUT_S": "6",
     "TTS_TIMEOUT_S": "1",
     "LLM_FIRST_TOKEN_TIMEOUT_S": "2",
     "LLM_IDLE_TIMEOUT_S": "2",

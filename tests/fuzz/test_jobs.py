@@ -92,16 +92,25 @@ def test_a_route_without_the_stage_is_an_error(route: str, stage: Any) -> None:
 @given(
     st.dictionaries(TEXT, TEXT),
     st.lists(st.tuples(TEXT, TEXT)),
-    st.none() | TEXT,
+    st.none() | st.tuples(st.just("tts"), st.lists(TEXT)),
     st.none() | st.tuples(st.integers(0), TEXT),
+    st.lists(st.tuples(TEXT, st.dictionaries(TEXT, TEXT | st.integers()))),
+    st.integers(0),
 )
 def test_an_outcome_reaches_the_script_as_it_is(
-    fields: dict[str, str], following: list[tuple[str, str]], join: str | None, part: tuple[int, str] | None
+    fields: dict[str, str],
+    following: list[tuple[str, str]],
+    parts: tuple[Any, list[str]] | None,
+    part: tuple[int, str] | None,
+    events: list[tuple[str, dict[str, Any]]],
+    steps: int,
 ) -> None:
     """Every text of it, in JSON without the word null, which Lua would take for something."""
-    plain = json.loads(Outcome(fields, following, join, part).as_json())
+    plain = json.loads(Outcome(fields, following, parts, part, events, steps).as_json())
     assert plain["fields"] == fields
     assert [tuple(task) for task in plain["next"]] == following
-    assert plain.get("join") == join
+    assert (tuple(plain["parts"]) if "parts" in plain else None) == parts
+    assert [tuple(event) for event in plain["events"]] == events
+    assert plain["steps"] == steps
     assert (tuple(plain["part"]) if "part" in plain else None) == part
     assert None not in plain.values()

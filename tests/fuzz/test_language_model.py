@@ -23,8 +23,8 @@ from llm_worker.engines.offline import Offline
 from llm_worker.faults import read_retry_after, read_seconds
 from llm_worker.handler import LlmHandler
 from shared.errors import StartupError
-from shared.segments import split
-from shared.task import Claim
+from shared.segments import mended, split
+from shared.task import Claim, Outcome
 
 LONG = 400
 NOON = datetime(2031, 3, 5, 12, 0, tzinfo=UTC)
@@ -209,7 +209,7 @@ def test_a_key_is_refused_when_it_is_set_or_fits_a_header(key: str) -> None:
 )
 def test_an_emoji_in_two_halves_is_put_together(answer: str, pieces: list[str]) -> None:
     """A server streamed it in two pieces of JSON, and the job failed; of a lone half, only the half is lost."""
-    assert split(answer, "en") == pieces
+    assert split(mended(answer), "en") == pieces
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,14 @@ async def test_an_answer_in_halves_of_characters_can_be_stored() -> None:
         async def close(self) -> None:
             pass
 
+    steps: list[Outcome] = []
+
+    async def extend(step: Outcome) -> None:
+        steps.append(step)
+
     fields = {"transcript": "How is the weather?", "language": "en", "route": "stt,llm,tts"}
-    outcome = await LlmHandler(Halves(), llm_settings()).handle(Claim("llm:1", "token", 1, "", fields))
-    assert outcome.fields["response"] == "It is sunny \U0001f600 today. \ufffd"
-    assert [text for _, text in outcome.next] == ["It is sunny \U0001f600 today. \ufffd"]
+    steps.append(await LlmHandler(Halves(), llm_settings()).handle(Claim("llm:1", "token", 1, "", fields), extend))
+    whole = "It is sunny \U0001f600 today. \ufffd"
+    assert steps[-1].fields["response"] == whole
+    assert "".join(event[1]["text"] for step in steps for event in step.events) == whole
+    assert " ".join(text for step in steps if step.parts for text in step.parts[1]) == "It is sunny today. \ufffd"

@@ -55,7 +55,8 @@ def services(own_redis: RedisServer, tmp_path: Path) -> Iterator[Services]:
 
 @pytest.fixture
 async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
-    limits = httpx.Limits(max_connections=IN_FLIGHT)
+    # The server closes what has been idle for five seconds: whoever takes it up at that moment is told nothing.
+    limits = httpx.Limits(max_connections=IN_FLIGHT, keepalive_expiry=1)
     async with httpx.AsyncClient(base_url=services.url, timeout=90, limits=limits) as client:
         yield client
 

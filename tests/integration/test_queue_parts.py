@@ -230,6 +230,17 @@ async def test_first_parts_go_ahead_in_the_order_in_which_they_came(driver, queu
     assert [claim.task for claim in claims] == expected
 
 
+async def test_a_join_does_not_wait_behind_the_parts_of_others(driver, queue):
+    """Its own have waited their turn; first parts that came before it still go first."""
+    job_id = await driver.reach_tts(1)
+    part = await driver.claim("tts-1", "tts")
+    other = await driver.reach_tts(2)
+    assert await queue.commit("tts-1", part, Outcome(part=(0, "a"))) == "committed"
+    claims = [await driver.claim("tts-1", "tts") for _ in range(3)]
+    expected = [task_name("tts", other, 0), task_name("tts", job_id, "join"), task_name("tts", other, 1)]
+    assert [claim.task for claim in claims] == expected
+
+
 async def test_the_first_audio_is_the_first_part(driver, queue):
     """Another may be done sooner, and cannot be heard yet."""
     job_id, claim = await driver.reach_llm()

@@ -40,9 +40,15 @@ class QueueMachine(Invariants):
     async def _submit(self, job_id: str, route: str) -> str:
         return await self.queue.submit(job_id, {"route": route}, [(task_name("stt", job_id), "")], max_live=1000)
 
-    @rule(target=claims, segments=st.integers(1, 4), spoken=st.integers(0, 2), whole=st.booleans())
+    @rule(
+        target=claims,
+        segments=st.integers(1, 4),
+        spoken=st.integers(0, 2),
+        whole=st.booleans(),
+        fails=st.sampled_from([False, False, True]),
+    )
     @precondition(lambda self: self.redis.zcard(KEYS["LIVE"]) < MOST_LIVE_JOBS)
-    def submit_and_answer(self, segments: int, spoken: int, whole: bool) -> Any:
+    def submit_and_answer(self, segments: int, spoken: int, whole: bool, fails: bool) -> Any:
         """A job whose segments wait to be spoken, and of which more may come: what takes several comes up often."""
         job_id = self.make_job(SPEECH_TO_SPEECH)
         self.commit(self.claim_out_of_turn("stt-1", task_name("stt", job_id)), 0, "stt-1", and_claim=False)
@@ -51,8 +57,11 @@ class QueueMachine(Invariants):
             self.commit(answer, segments, "llm-1", and_claim=False)
         else:
             self.extend(answer, segments, also=False)
-        for index in range(min(segments - 1, spoken)):
+        spoken = min(segments - 1, spoken)
+        for index in range(spoken):
             self.commit(self.claim_out_of_turn("tts-1", task_name("tts", job_id, index)), 0, "tts-1", and_claim=False)
+        if fails:
+            self.bury(self.claim_out_of_turn("tts-1", task_name("tts", job_id, spoken)))
         return multiple() if whole else answer
 
     def claim_out_of_turn(self, worker: str, task: str) -> Claim:
