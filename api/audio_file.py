@@ -22,6 +22,11 @@ def no_such_range(size: int) -> Problem:
     return Problem(416, "no_such_range", detail, {"Content-Range": f"bytes */{size}"})
 
 
+def text_alone(job_id: str) -> Problem:
+    """The refusal where none was asked for."""
+    return Problem(410, "no_audio", f"This job was asked for text alone. See /status/{job_id} for it.")
+
+
 class AudioFile(FileResponse):
     """Whole or in part. Starlette tells what is wrong with a `Range` as plain text, and begins an answer before it has
     opened the file."""

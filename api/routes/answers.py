@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from starlette.responses import Response
 
-from api.audio_file import AudioFile, no_answer, removed
+from api.audio_file import AudioFile, no_answer, removed, text_alone
 from api.connections import mark_listener
 from api.event_stream import EventStream, stream
 from api.feeds import Feed
@@ -18,6 +18,7 @@ from api.spoken import Spoken
 from api.spoken_response import SpokenResponse, without_body
 from api.state import StateDep
 from shared.errors import JobNotFound
+from shared.job import is_spoken
 
 router = APIRouter(tags=["answers"])
 
@@ -147,6 +148,8 @@ async def audio(
     job = await state.queue.job(job_id)
     if job is None:
         raise JobNotFound
+    if not is_spoken(job.route):
+        raise text_alone(job_id)
     if job.has_ended and job.audio_path is None:
         raise no_answer(job_id)
     if job.audio_path and kind == "wav" and not offset:

@@ -1,4 +1,4 @@
-"""What the TTS stage does with a task: speak one segment of an answer, or join its segments into the whole."""
+"""What the TTS stage does with a task: cut a text into segments, speak one, or join them into the whole."""
 
 import asyncio
 import json
@@ -13,6 +13,7 @@ from shared.storage import Storage
 from shared.task import Claim, Outcome, WorkerInfo
 from tts_worker import wav
 from tts_worker.engine import TtsEngine
+from tts_worker.pieces import pieces_of
 from tts_worker.settings import TtsSettings
 from tts_worker.synthesizer import load_synthesizer
 
@@ -36,6 +37,8 @@ class TtsHandler:
         self._process, self._storage, self._settings = process, storage, settings
 
     async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
+        if claim.part is None:
+            return await asyncio.to_thread(_cut, claim)
         return await (self._join(claim) if claim.part == "join" else self._speak(claim))
 
     async def _speak(self, claim: Claim) -> Outcome:
@@ -67,6 +70,11 @@ class TtsHandler:
 def _name(voice: str) -> str:
     """As it is told: an operator's voice may be a file."""
     return PurePath(voice).name.removesuffix(".onnx")
+
+
+def _cut(claim: Claim) -> Outcome:
+    """The parts of a text that comes whole."""
+    return Outcome(parts=("tts", pieces_of(claim.fields["response"], claim.fields.get("language", ""))))
 
 
 def _pause_s(text: str) -> float:
