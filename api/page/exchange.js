@@ -66,7 +66,7 @@ export class Exchange {
       case 'processing':
         return this.isSounding ? undefined : turn.tell(working(data));
       case 'transcript':
-        return this.question.text ? undefined : turn.hear(data.text);
+        return this.question.text ? undefined : turn.hear(data.text, data.language);
       case 'text':
         return turn.say(data.text);
       case 'segment':

@@ -1,9 +1,12 @@
 // The voice: spoken pieces, fetched while others play, put end to end on one clock.
 
-import { call } from './api.js';
+import { Away, call } from './api.js';
 
 /** Far enough ahead that the first sample is not late. */
 const LEAD_S = 0.04;
+
+/** How soon a piece is asked for again while nobody answers. */
+const AWAY_MS = 500;
 
 let context = null;
 let output = null;
@@ -26,11 +29,14 @@ export function unlock() {
 
 export const isLocked = () => context !== null && context.state === 'suspended';
 
-/** The analyser behind which the loudspeaker is; null before anything was pressed. */
-export const heard = () => output;
+/** The analyser behind which the loudspeaker is. */
+export function heard() {
+  audio();
+  return output;
+}
 
 export class Playback {
-  /** `onchange` is called when sound begins and when it ends. */
+  /** `onchange` is called when there is something to be heard, and when there is no more. */
   constructor(onchange = () => {}) {
     this.onchange = onchange;
     this.isSounding = false;
@@ -61,6 +67,7 @@ export class Playback {
   silence() {
     this.isSilenced = true;
     this.generation = Symbol('over');
+    this.pieces.clear();
     this.cut();
   }
 
@@ -68,7 +75,8 @@ export class Playback {
   async add(index, path) {
     if (this.isSilenced || index < this.next) return;
     const { generation } = this;
-    this.pieces.set(index, decoded(path));
+    this.pieces.set(index, decoded(path, () => generation === this.generation));
+    this.tell();
     if (index !== this.next) return;
     while (this.pieces.has(this.next)) {
       const buffer = await this.pieces.get(this.next);
@@ -76,6 +84,7 @@ export class Playback {
       this.pieces.delete(this.next);
       this.next += 1;
       if (buffer) this.schedule(buffer);
+      this.tell();
     }
   }
 
@@ -102,7 +111,7 @@ export class Playback {
   }
 
   tell() {
-    const isSounding = this.sources.size > 0;
+    const isSounding = this.sources.size + this.pieces.size > 0;
     if (isSounding === this.isSounding) return;
     this.isSounding = isSounding;
     this.onchange();
@@ -110,11 +119,15 @@ export class Playback {
 }
 
 /** A piece that cannot be had is left out: the text is there, and the rest is worth hearing. */
-async function decoded(path) {
-  try {
-    return await decode(await call(path));
-  } catch {
-    return null;
+async function decoded(path, isWanted) {
+  for (;;) {
+    try {
+      return await decode(await call(path));
+    } catch (error) {
+      const isGone = error instanceof Away || error instanceof TypeError; // the latter in the middle of it
+      if (!isGone || !isWanted()) return null;
+      await new Promise((resolve) => setTimeout(resolve, AWAY_MS));
+    }
   }
 }
 

@@ -20,6 +20,7 @@ export function preferences() {
     panel.hidden = !panel.hidden;
     button.setAttribute('aria-expanded', String(!panel.hidden));
     if (!panel.hidden) byId('language').focus();
+    scrollTo(0, document.scrollingElement.scrollHeight); // nothing that is read is covered
   });
 }
 

@@ -34,9 +34,10 @@ export function press(button, talk) {
     if (event.detail === 0) down(); // neither pointer nor key: a screen reader, or a voice command
   });
 
+  const isShown = () => button.offsetParent !== null;
   const isMeant = (event) =>
     (event.target === button && (event.key === ' ' || event.key === 'Enter')) ||
-    (event.key === ' ' && !event.target.closest?.(TYPING));
+    (event.key === ' ' && isShown() && !event.target.closest?.(TYPING));
   document.addEventListener('keydown', (event) => {
     if (!isMeant(event) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();

@@ -28,8 +28,9 @@ export class Turn {
     );
   }
 
-  hear(text) {
+  hear(text, language) {
     this.question.textContent = text;
+    if (language) this.question.lang = this.answer.lang = language; // the answer is in the language of the question
     this.question.classList.remove('unheard');
     announce(`You said: ${text}`);
     this.keepInSight();

@@ -75,7 +75,7 @@ def test_the_level_of_the_microphone_is_drawn(visit: "Visit", embedded: Services
     }"""
     idle = page.evaluate(tallest)
     page.click("#say")
-    expect(page.locator("#state")).to_have_text("Recording, 1 s")
+    expect(page.locator("#state")).to_have_text(re.compile("Recording, [1-9] s"))
     assert page.evaluate(tallest) > 3 * idle
     page.keyboard.press("Escape")
     expect(page.locator("#state")).to_have_text("Discarded.")
@@ -96,7 +96,7 @@ def test_the_button_can_be_held(visit: "Visit", embedded: Services) -> None:
         page.mouse.move(0, 300)
         page.locator("body").click(position={"x": 5, "y": 300})
         press()
-        expect(page.locator("#state")).to_have_text("Recording, 3 s")
+        expect(page.locator("#state")).to_have_text(re.compile("Recording, [3-9] s"))
         let_go()
         expect(written(page, number).locator(".question")).to_have_text(re.compile("seven plus five"))
 
@@ -169,7 +169,7 @@ def test_everything_can_be_done_from_the_keyboard(visit: "Visit", embedded: Serv
     expect(page.locator(".turn")).to_have_count(0)
     expect(page.locator("#say")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator("#state")).to_have_text("Recording, 1 s")
+    expect(page.locator("#state")).to_have_text(re.compile("Recording, [1-9] s"))
 
 
 def test_the_conversation_is_there_after_a_reload(visit: "Visit", embedded: Services) -> None:
