@@ -53,7 +53,6 @@ export const NOTHING_HEARD = 'No sound comes in. Is the microphone muted?';
 export const STOPPED = 'Stopped.';
 export const BEGUN_ANEW = 'Something broke off. The answer begins anew';
 export const LOCKED = 'Press anything to hear it.';
-export const ONE_FILE = 'One recording at a time: the first of these is asked.';
 
 /** What `/readyz` says, as a sentence. */
 export function readiness(told) {

@@ -30,7 +30,7 @@ def playwright() -> Iterator["Playwright"]:
         missing("there is no Chromium: apt-get install chromium")
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=40_000)
+    expect.set_options(timeout=90_000)
     with sync_playwright() as playwright:
         yield playwright
 
