@@ -13,7 +13,7 @@ from api.headers import AnswerHeaders
 from api.housekeeping import keep_house
 from api.intake import Intake
 from api.lingering import Lingering
-from api.routes import answers, health, jobs, operations, page
+from api.routes import answers, conversations, health, jobs, operations, page, texts
 from api.routes.docs import docs_router
 from api.schema import complete
 from api.settings import ApiSettings, listed
@@ -26,7 +26,7 @@ from shared.storage import Storage
 PATIENCE_S = 10.0
 
 DESCRIPTION = """
-Send a spoken question, poll its status, fetch the spoken answer.
+Send a spoken question, poll its status, fetch the spoken answer. Or send texts, or want texts alone.
 
 Errors are `application/problem+json` with a stable `code` and a `detail` that says what to do.
 """
@@ -67,8 +67,8 @@ def create_app(settings: ApiSettings, queue: Queue | None = None) -> FastAPI:
     problems.install(app)
     _describe(app, needs_key=bool(settings.api_keys.get_secret_value()))
     _guard(app, settings, queue)
-    for router in (jobs.router, answers.router, operations.router, health.router):
-        app.include_router(router)
+    for part in (jobs, texts, answers, conversations, operations, health):
+        app.include_router(part.router)
     app.include_router(page.page_router())
     if settings.api_docs:
         app.include_router(docs_router(app))

@@ -16,6 +16,11 @@ def no_answer(job_id: str) -> Problem:
     return Problem(410, "no_audio", f"This job ended without an answer. See /status/{job_id} for the reason.")
 
 
+def text_alone(job_id: str) -> Problem:
+    """The refusal where none was asked for."""
+    return Problem(410, "no_audio", f"This job was asked for text alone. See /status/{job_id} for it.")
+
+
 class AudioFile(FileResponse):
     """Whole or in part. Starlette tells what is wrong with a `Range` as plain text, and begins an answer before it has
     opened the file."""

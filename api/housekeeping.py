@@ -55,11 +55,12 @@ async def expire_jobs(queue: Queue, storage: Storage, retention_s: float) -> int
     return len(expired)
 
 
-async def erase_job(queue: Queue, storage: Storage, job_id: str) -> bool:
-    """Remove a job that has ended: first its files, then what Redis knows, so that no file is ever without a job. False
-    if it has gone already, or is being tried again."""
+async def erase_job(queue: Queue, storage: Storage, job_id: str, *, with_turn: bool = False) -> bool:
+    """Remove a job that has ended: first its files, then what Redis knows, so that no file is ever without a job; and
+    its turn of a conversation or not, which is kept for a time of its own. False if it has gone already, or is being
+    tried again."""
     await asyncio.to_thread(storage.erase, job_id)
-    return await queue.forget(job_id)
+    return await queue.forget(job_id, with_turn=with_turn)
 
 
 async def erase_cancelled(queue: Queue, storage: Storage) -> None:

@@ -26,6 +26,7 @@ _WANTED = {
     "float_parsing": "a number",
     "greater_than_equal": "at least {ge:g}",
     "less_than_equal": "at most {le:g}",
+    "literal_error": "one of {expected}",
     "string_too_long": "at most {max_length} characters long",
 }
 

@@ -53,6 +53,9 @@ class ApiSettings(SharedSettings):
     retention_hours: float = Field(default=24, gt=0)
     """How long a job that has ended, its text and its audio are kept."""
 
+    conversation_ttl_hours: float = Field(default=24, gt=0, le=87_600)
+    """How long a conversation is remembered after its last turn."""
+
     @field_validator("api_keys")
     @classmethod
     def _long_keys(cls, keys: SecretStr) -> SecretStr:

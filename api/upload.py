@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
@@ -16,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from api.intake import Intake
 from api.media import ACCEPTED, HEAD_BYTES, is_audio
 from api.problems import Problem
+from api.text_fields import TEXT_FIELDS, bad_text, checked
 from shared.storage import Storage
 
 if TYPE_CHECKING:
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 
 FILE_FIELD = "audio_file"
 
-#: What else a form may carry, and what it must look like.
-TEXT_FIELDS = {
-    "language": re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}"),
-    "voice": re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"),
-    "system_prompt": re.compile(r".{1,4000}", re.DOTALL),
-}
 _MAX_TEXT_BYTES = 16_000
 
 #: Written to the disk in pieces of about this size: a thread is borrowed for each.
@@ -170,7 +164,7 @@ class _Form:
         if self._name != FILE_FIELD:
             self._text += data[start:end]
             if len(self._text) > _MAX_TEXT_BYTES:
-                raise _bad_text(self._name)
+                raise bad_text(self._name)
             return
         self.pending += data[start:end]
         self._upload.size += end - start
@@ -184,10 +178,7 @@ class _Form:
     def _on_part_end(self) -> None:
         if self._name == FILE_FIELD:
             return
-        text = self._text.decode(errors="replace").strip()
-        if text:  # an empty field of a web form means: not given
-            if not TEXT_FIELDS[self._name].fullmatch(text):
-                raise _bad_text(self._name)
+        if text := checked(self._name, self._text.decode(errors="replace")):
             self._upload.texts[self._name] = text
 
     def _on_end(self) -> None:
@@ -205,12 +196,3 @@ def _malformed() -> Problem:
 def _not_audio() -> Problem:
     detail = f"The file in {FILE_FIELD} is not audio of a kind that is accepted: {ACCEPTED}."
     return Problem(415, "unsupported_media_type", detail)
-
-
-def _bad_text(name: str) -> Problem:
-    wanted = {
-        "language": "a language code such as en or pt-BR",
-        "voice": "a voice's name of at most 64 letters, digits, dots, dashes or underscores",
-        "system_prompt": "a text of at most 4,000 characters",
-    }[name]
-    return Problem(422, "invalid_field", f"The field {name} must be {wanted}.")

@@ -102,8 +102,7 @@ _LUA = Path(__file__).parent / "lua"
 
 
 def _source(path: Path) -> str:
-    common = (_LUA / "common.lua").read_text()
-    return PREAMBLE + common + path.read_text()
+    return PREAMBLE + "".join(part.read_text() for part in (_LUA / "turns.lua", _LUA / "common.lua", path))
 
 
 def _keepalive() -> dict[int, int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal, Self, cast
+from typing import Final, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,13 +10,29 @@ Stage = Literal["stt", "llm", "tts"]
 JobStatus = Literal["pending", "processing", "completed", "failed", "cancelled"]
 
 STAGES: tuple[Stage, ...] = ("stt", "llm", "tts")
-SPEECH_TO_SPEECH = "stt,llm,tts"
+
+#: The routes that there are, by what comes in and what goes out.
+SPEECH_TO_SPEECH: Final = "stt,llm,tts"
+TEXT_TO_SPEECH: Final = "llm,tts"
+SPEECH_ALONE: Final = "tts"
+FROM_SPEECH = Literal["stt", "stt,llm", "stt,llm,tts"]
+
 ENDED: frozenset[JobStatus] = frozenset({"completed", "failed", "cancelled"})
 
 
 def task_name(stage: Stage, job_id: str, part: int | Literal["join"] | None = None) -> str:
     """The element of a stage's list: `stt:<job>`, or for a part of a joined whole `tts:<job>:0` … `tts:<job>:join`."""
     return f"{stage}:{job_id}" if part is None else f"{stage}:{job_id}:{part}"
+
+
+def first_task(route: str, job_id: str) -> tuple[str, str]:
+    """What a job on a route begins with; it needs no input but the job itself."""
+    return task_name(cast("Stage", route.partition(",")[0]), job_id), ""
+
+
+def is_spoken(route: str) -> bool:
+    """Whether speech is made on a route."""
+    return route.endswith("tts")
 
 
 def stage_after(route: str, stage: Stage) -> Stage | None:
@@ -65,9 +81,10 @@ class Job(BaseModel):
     status: JobStatus
     stage: str | None = Field(default=None, description="The stage that it waits for or is in: stt, llm or tts.")
     route: str = Field(default=SPEECH_TO_SPEECH, description="The stages that it passes.")
-    transcript: str | None = Field(default=None, description="What was said.")
+    conversation_id: str | None = Field(default=None, description="The conversation that it is a turn of.")
+    transcript: str | None = Field(default=None, description="What was said, or asked in writing.")
     language: str | None = Field(default=None, description="ISO 639-1 code of the language that was spoken.")
-    response: str | None = Field(default=None, description="What is answered.")
+    response: str | None = Field(default=None, description="What is answered, or was given to be spoken.")
     audio_path: str | None = Field(default=None, description="The spoken answer, relative to the volume.")
     audio_url: str | None = Field(default=None, description="Where the spoken answer can be fetched.")
     duration_s: float | None = Field(default=None, description="Length of the spoken answer.")
@@ -111,6 +128,7 @@ _PLAIN_FIELDS = (
     "status",
     "stage",
     "route",
+    "conversation_id",
     "transcript",
     "language",
     "response",

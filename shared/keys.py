@@ -5,6 +5,8 @@ KEYS = {
     "JOB": "cascade:job:",  # hash: the job-status hash
     "TASKS": "cascade:tasks:",  # hash: what the job's open tasks need, and the segments that are done
     "EVENTS": "cascade:events:",  # stream: what happened to the job, in order
+    # Followed by a conversation's id.
+    "CONVERSATION": "cascade:conversation:",  # hash: its turns, and what they have in common
     # Followed by a stage's name.
     "QUEUE": "cascade:queue:",  # list: tasks that wait; in at the left, out at the right
     # Followed by a worker's name.
@@ -33,6 +35,16 @@ LEASE_MS = 5_000
 #: How often a worker may die on one task before the task is set aside.
 MAX_CRASHES = 3
 
+#: How many turns of a conversation are kept, and how much of them a model may be told at most: far more than it is told
+#: by default (LLM_HISTORY_TOKENS), and little enough for one reply.
+TURNS_KEPT, HISTORY_BYTES = 100, 256_000
+
 #: The head of every script.
-_NUMBERS = {"EVENTS_KEPT": EVENTS_KEPT, "LEASE_MS": LEASE_MS, "MAX_CRASHES": MAX_CRASHES}
+_NUMBERS = {
+    "EVENTS_KEPT": EVENTS_KEPT,
+    "LEASE_MS": LEASE_MS,
+    "MAX_CRASHES": MAX_CRASHES,
+    "TURNS_KEPT": TURNS_KEPT,
+    "HISTORY_BYTES": HISTORY_BYTES,
+}
 PREAMBLE = "".join(f"local {name} = {value!r}\n" for name, value in (KEYS | _NUMBERS).items())

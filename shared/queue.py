@@ -73,14 +73,19 @@ class Queue:
         max_live: int,
         idempotency_key: str = "",
         remember_ms: int = 86_400_000,
+        conversation_id: str = "",
+        conversation_ttl_ms: int = 86_400_000,
     ) -> str:
         """Accept a job; the id of the job that now stands for this call, which is an earlier one if it is repeated.
+
+        With a `conversation_id` it becomes the next turn of that conversation, which is kept for so long from now on.
 
         Raises:
             QueueFull: `max_live` jobs have not ended yet.
         """
         payload = json.dumps({"job_id": job_id} | fields), json.dumps(tasks)
-        reply = await self.redis.run("submit", job_id, *payload, max_live, idempotency_key, remember_ms)
+        remembered = idempotency_key, remember_ms, conversation_id, conversation_ttl_ms
+        reply = await self.redis.run("submit", job_id, *payload, max_live, *remembered)
         if reply[0] == "full":
             raise QueueFull
         return str(reply[1]) if reply[0] == "exists" else job_id
@@ -105,9 +110,9 @@ class Queue:
         """End a live job and erase its text: `cancelled`; or `over` or `gone`, if there was nothing to end."""
         return str(await self.redis.run("cancel", job_id))
 
-    async def forget(self, job_id: str) -> bool:
-        """Erase an ended job; False if it is live or gone."""
-        return bool(await self.redis.run("forget", job_id))
+    async def forget(self, job_id: str, *, with_turn: bool = False) -> bool:
+        """Erase an ended job, and its turn of a conversation or not; False if it is live or gone."""
+        return bool(await self.redis.run("forget", job_id, int(with_turn)))
 
     async def ended_before(self, age_ms: int, limit: int = 500) -> list[str]:
         """Jobs that ended more than `age_ms` ago, oldest first."""

@@ -34,13 +34,18 @@ class Claim:
     excused: int = 0
     """How many of the attempts before failed by what the job has nothing to do with."""
 
+    history: tuple[tuple[str, str], ...] = ()
+    """For the LLM stage: earlier turns of the conversation, oldest first; what was said, and what was answered."""
+
     @classmethod
     def read(cls, reply: list[Any], token: str) -> Self | None:
         """What `begin.lua` replies; None unless an attempt was begun."""
         if reply[0] != "begun":
             return None
         pairs = iter(reply[4])
-        return cls(reply[1], token, int(reply[2]), reply[3], dict(zip(pairs, pairs, strict=True)), int(reply[5]))
+        fields = dict(zip(pairs, pairs, strict=True))
+        history = tuple((user, assistant) for user, assistant in reversed(reply[6]))
+        return cls(reply[1], token, int(reply[2]), reply[3], fields, int(reply[5]), history)
 
     @property
     def job_id(self) -> str:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
-from api.audio_file import AudioFile, no_answer, removed
+from api.audio_file import AudioFile, no_answer, removed, text_alone
 from api.feeds import Feed
 from api.job_id import JobId
 from api.problems import Problem, responses
@@ -15,6 +15,7 @@ from api.spoken import spoken
 from api.spoken_response import SpokenResponse
 from api.state import State, StateDep
 from shared.errors import JobNotFound
+from shared.job import is_spoken
 
 router = APIRouter(tags=["answers"])
 
@@ -119,6 +120,8 @@ async def audio(
     job = await state.queue.job(job_id)
     if job is None:
         raise JobNotFound
+    if not is_spoken(job.route):
+        raise text_alone(job_id)
     if job.has_ended and job.audio_path is None:
         raise no_answer(job_id)
     if job.audio_path and not offset:

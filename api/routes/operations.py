@@ -18,7 +18,7 @@ router = APIRouter(tags=["operations"])
 _NOT_FOUND = (404, JobNotFound.code, JobNotFound.message)
 _NOT_DEAD = (404, "not_dead", "Nothing of this job was set aside.")
 _NOT_FAILED = (409, "job_not_failed", "Only a job that has failed can be tried again.")
-_NOTHING_LEFT = (410, "nothing_left", "What this job would need has been erased. Send the recording again.")
+_NOTHING_LEFT = (410, "nothing_left", "What this job would need has been erased. Send it again.")
 
 
 class Revived(BaseModel):

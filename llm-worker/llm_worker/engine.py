@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from llm_worker.languages import name_of
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -21,13 +23,22 @@ class Prompt:
     """What the person said."""
 
     language: str
-    """ISO 639-1 code of the language they spoke."""
+    """ISO 639-1 code of the language they spoke; empty where nobody knows."""
 
     system: str
     """How to answer."""
 
     history: tuple[Turn, ...] = ()
     """Earlier turns, oldest first."""
+
+    @property
+    def instructions(self) -> str:
+        """`system`, and which language to answer in: a model would else go on in that of its instructions, or of the
+        turns before."""
+        if not self.language:
+            return self.system
+        name = name_of(self.language)
+        return f"{self.system}\n\nThe user speaks {name}. Answer in {name}, unless you were told otherwise.".lstrip()
 
 
 class LlmEngine(Protocol):

@@ -9,6 +9,7 @@ from llm_worker.answer import Answer
 from llm_worker.choice import load_engine
 from llm_worker.deadline import with_deadlines
 from llm_worker.engine import LlmEngine, Prompt
+from llm_worker.memory import recent
 from llm_worker.settings import LlmSettings
 from shared.errors import ModelUnavailable
 from shared.job import stage_after
@@ -34,6 +35,7 @@ class LlmHandler:
             text=claim.fields["transcript"],
             language=claim.fields.get("language", ""),
             system=claim.fields.get("system_prompt") or self._settings.llm_system_prompt,
+            history=recent(claim.history, self._settings.llm_history_tokens),
         )
         answer = Answer(prompt.language, is_spoken=stage_after(claim.fields["route"], "llm") == "tts")
         try:

@@ -23,6 +23,10 @@ class LlmSettings(WorkerSettings):
     llm_system_prompt: str = SPOKEN_STYLE
     """How the model is told to answer, unless the request brings its own."""
 
+    llm_history_tokens: int = Field(default=2000, ge=0, le=64_000)
+    """How much the model is told of a conversation's earlier turns, in tokens, counted approximately: four bytes each.
+    What does not fit is left out, the oldest first; 0 tells nothing."""
+
     llm_max_tokens: int = Field(default=1024, ge=1)
     """The longest answer, in tokens."""
 

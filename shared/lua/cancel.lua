@@ -1,5 +1,6 @@
--- End a live job: take its tasks out of every place, erase its text, mark it. A worker that holds one of them learns of
--- it from its next heartbeat, and cannot commit. Defends against a late commit that brings a cancelled job back.
+-- End a live job: take its tasks out of every place, erase its text and its turn of a conversation, mark it. A worker that
+-- holds one of them learns of it from its next heartbeat, and cannot commit. Defends against a late commit that brings a
+-- cancelled job back.
 -- ARGV 1 job id
 -- Replies 'cancelled', 'over' (it had ended already) or 'gone'.
 local job = ARGV[1]
@@ -9,6 +10,7 @@ if not status then
 elseif is_over(status) then
   return 'over'
 end
+drop_turn(job)
 for _, task in ipairs(open_tasks(job)) do
   withdraw(job, task)
 end

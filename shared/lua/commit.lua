@@ -18,6 +18,9 @@ local function commit(task, worker, token, outcome)
   record(job, outcome, now, 'done_at:' .. stage, now)
   redis.pcall('HINCRBY', DONE, stage .. ':' .. minute_of(now), 1)
   push_all(job, outcome.next, now)
+  if outcome.fields.transcript or outcome.fields.response then
+    remember(job, outcome.fields, false)
+  end
 
   local tasks, parts, part = TASKS .. job, outcome.parts, outcome.part
   if parts then
@@ -30,13 +33,14 @@ local function commit(task, worker, token, outcome)
     redis.call('HINCRBY', tasks, 'parts_done', 1)
     if part[1] == (tonumber(redis.call('HGET', tasks, 'first_part')) or 0) then
       redis.call('HSETNX', JOB .. job, 'first_audio_at', now)
+      remember(job, outcome.fields, true)
     end
     join_if_done(job, now)
   elseif #outcome.next == 0 then
     redis.call('DEL', tasks)
     finish(job, 'completed', {}, now)
   end
-  if parts or #outcome.next > 0 then
+  if parts and parts[1] ~= stage or #outcome.next > 0 then -- one that has only cut its text has not done its stage
     publish(job, 'stage_done', {stage = stage})
   end
   return 'committed'

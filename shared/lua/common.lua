@@ -1,4 +1,4 @@
--- What all scripts share. Prepended to each of them, after the names of the keys.
+-- What all scripts share. Prepended to each of them, after the names of the keys and turns.lua.
 --
 -- A task is named "<stage>:<job id>" with, for a part of a joined whole, ":<index>" or ":join" behind it.
 -- The TASKS hash of a job holds, for each open task: input:<task>, and while it is claimed token:<task> and worker:<task>;
@@ -195,6 +195,7 @@ end
 -- trusted but a time that is one.
 local function give_up(job, now)
   local created_at = redis.pcall('HGET', JOB .. job, 'created_at')
+  drop_turn(job)
   redis.call('DEL', JOB .. job)
   for key, kind in pairs({[TASKS .. job] = 'hash', [EVENTS .. job] = 'stream'}) do
     if redis.call('TYPE', key).ok ~= kind then
@@ -281,5 +282,5 @@ local function begin(worker, token, stage, task)
       publish(job, 'processing', {stage = stage, attempt = attempt})
     end
   end
-  return {'begun', task, attempt, input, fields, tonumber(excused) or 0}
+  return {'begun', task, attempt, input, fields, tonumber(excused) or 0, stage == 'llm' and earlier_turns(job, field) or {}}
 end

@@ -1,6 +1,7 @@
 -- Accept a job, whole or not at all. Defends against half-accepted jobs, overload, and an upload that is repeated.
 -- ARGV 1 job id  2 fields of the job (JSON object)  3 first tasks (JSON [[task, input], …])
 --      4 how many jobs may be live  5 idempotency key or ''  6 how long the key is remembered, ms
+--      7 the conversation that it is a turn of, or ''  8 how long that is kept, ms
 -- Replies {'accepted'}, {'exists', job id} or {'full'}.
 local job, idempotency = ARGV[1], IDEMPOTENCY .. ARGV[5]
 if redis.call('EXISTS', JOB .. job) == 1 then
@@ -16,9 +17,12 @@ if redis.call('ZCARD', LIVE) >= tonumber(ARGV[4]) then
   return {'full'}
 end
 local now = now_ms()
-local tasks = cjson.decode(ARGV[3])
+local tasks, given = cjson.decode(ARGV[3]), cjson.decode(ARGV[2])
+if ARGV[7] ~= '' then
+  take_turn(job, ARGV[7], ARGV[8], given, now)
+end
 local fields = {'status', 'pending', 'stage', (parse(tasks[1][1])), 'created_at', now, 'updated_at', now}
-for field, value in pairs(cjson.decode(ARGV[2])) do
+for field, value in pairs(given) do
   fields[#fields + 1] = field
   fields[#fields + 1] = value
 end

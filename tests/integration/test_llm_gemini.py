@@ -52,7 +52,7 @@ async def test_text_comes_while_the_model_still_writes(server: GeminiServer, eng
 
 
 async def test_request_carries_prompt_and_limits(server: GeminiServer) -> None:
-    """Model, persona, history, question, token limit, temperature and thinking are what the server is sent."""
+    """Model, persona, language, history, question, limits and thinking are what the server is sent."""
     server.will(gemini.answer("Yes."))
     engine = load(
         llm_settings(
@@ -69,7 +69,9 @@ async def test_request_carries_prompt_and_limits(server: GeminiServer) -> None:
     received = server.received[0]
     assert received.path.partition("/models/")[2] == "gemini-3.7-flash:streamGenerateContent?alt=sse"
     assert received.headers["x-goog-api-key"] == KEY
-    assert received.body["systemInstruction"]["parts"] == [{"text": "Be kind."}]
+    assert received.body["systemInstruction"]["parts"] == [
+        {"text": "Be kind.\n\nThe user speaks English. Answer in English, unless you were told otherwise."}
+    ]
     assert [(turn["role"], turn["parts"]) for turn in received.body["contents"]] == [
         ("user", [{"text": "Is it wet?"}]),
         ("model", [{"text": "It is."}]),

@@ -54,7 +54,7 @@ async def test_text_comes_while_the_model_still_writes(server: OpenAiServer, eng
 
 
 async def test_request_carries_prompt_and_limits(server: OpenAiServer) -> None:
-    """Model, persona, history, question, token limit and temperature are what the server is sent."""
+    """Model, persona, language, history, question, token limit and temperature are what the server is sent."""
     server.will(openai.answer("Yes."))
     engine = load(
         llm_settings(
@@ -74,7 +74,10 @@ async def test_request_carries_prompt_and_limits(server: OpenAiServer) -> None:
         "max_tokens": 77,
         "temperature": 0.25,
         "messages": [
-            {"role": "system", "content": "Be kind."},
+            {
+                "role": "system",
+                "content": "Be kind.\n\nThe user speaks English. Answer in English, unless you were told otherwise.",
+            },
             {"role": "user", "content": "Is it wet?"},
             {"role": "assistant", "content": "It is."},
             {"role": "user", "content": "Still?"},

@@ -99,9 +99,9 @@ async def test_a_job_that_is_tried_again_meanwhile_is_cancelled(
     await fake_queue.bury("worker", claimed, "engine_failed", "It broke.")
     forget = fake_queue.forget
 
-    async def forget_late(job: str) -> bool:
+    async def forget_late(job: str, *, with_turn: bool) -> bool:
         await Operations(fake_queue).revive(job, max_live=1000)
-        return await forget(job)
+        return await forget(job, with_turn=with_turn)
 
     monkeypatch.setattr(fake_queue, "forget", forget_late)
     assert (await client.delete(f"/jobs/{job_id}")).status_code == 204

@@ -61,6 +61,7 @@ async def test_a_completed_job_shows_everything(client: httpx.AsyncClient, job_i
         "status": "completed",
         "stage": "tts",
         "route": "stt,llm,tts",
+        "conversation_id": None,
         "transcript": "What is it?",
         "language": "en",
         "response": "It is so.",

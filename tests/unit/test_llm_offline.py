@@ -6,15 +6,16 @@ import pytest
 
 from fakes.llm_settings import llm_settings
 from llm_worker.arithmetic import solve
-from llm_worker.engine import Prompt
+from llm_worker.engine import Prompt, Turn
 from llm_worker.engines.offline import Offline, load
 
 AFTERNOON = datetime(2031, 3, 5, 15, 4)
 
 
-async def said(text: str, *, language: str = "en", now: datetime = AFTERNOON) -> str:
+async def said(text: str, *, language: str = "en", now: datetime = AFTERNOON, history: tuple[Turn, ...] = ()) -> str:
     engine = Offline(clock=lambda: now)
-    return "".join([piece async for piece in engine.answer(Prompt(text=text, language=language, system=""))])
+    prompt = Prompt(text=text, language=language, system="", history=history)
+    return "".join([piece async for piece in engine.answer(prompt)])
 
 
 @pytest.mark.parametrize(
@@ -111,3 +112,17 @@ async def test_it_needs_no_settings() -> None:
     prompt = Prompt(text="what time is it", language="en", system="")
     assert (await anext(aiter(engine.answer(prompt)))).startswith("It is ")
     await engine.close()
+
+
+@pytest.mark.parametrize("question", ["What did I just say?", "what did i ask you", "What was my last question?"])
+async def test_it_remembers_what_was_asked(question: str) -> None:
+    """The turn right before, of those that it is told."""
+    history = (Turn("hello", "Hello!"), Turn("what is one plus one", "One plus one is two."))
+    assert await said(question, history=history) == "You said: what is one plus one"
+
+
+@pytest.mark.parametrize("question", ["What did you say?", "Please repeat that.", "say it again"])
+async def test_it_remembers_what_it_answered(question: str) -> None:
+    """Whoever has not understood asks again."""
+    assert await said(question, history=(Turn("what is one plus one", "Two."),)) == "I said: Two."
+    assert await said(question) == "We have not spoken before."

@@ -1,4 +1,4 @@
-"""What the TTS stage does with a task: speak one segment of an answer, or join its segments into the whole."""
+"""What the TTS stage does with a task: cut a text into segments, speak one, or join them into the whole."""
 
 import asyncio
 import json
@@ -12,6 +12,7 @@ from shared.task import Claim, Outcome, WorkerInfo
 from shared.worker import Extend
 from tts_worker import wav
 from tts_worker.engine import TtsEngine
+from tts_worker.pieces import pieces_of
 from tts_worker.settings import TtsSettings
 from tts_worker.synthesizer import load_synthesizer
 
@@ -35,6 +36,8 @@ class TtsHandler:
         self._process, self._storage, self._timeout_s = process, storage, settings.tts_timeout_s
 
     async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
+        if claim.part is None:
+            return await asyncio.to_thread(_cut, claim)
         return await (self._join(claim) if claim.part == "join" else self._speak(claim))
 
     async def _speak(self, claim: Claim) -> Outcome:
@@ -60,6 +63,11 @@ class TtsHandler:
 
         duration_s = await asyncio.to_thread(write)
         return Outcome({"audio_path": self._storage.relative(path), "duration_s": f"{duration_s:.3f}"})
+
+
+def _cut(claim: Claim) -> Outcome:
+    """The parts of a text that comes whole."""
+    return Outcome(parts=("tts", pieces_of(claim.fields["response"], claim.fields.get("language", ""))))
 
 
 def _pause_s(text: str) -> float:

@@ -101,7 +101,7 @@ class Gemini:
 
     def _config(self, prompt: Prompt) -> types.GenerateContentConfig:
         return types.GenerateContentConfig(
-            system_instruction=prompt.system or None,
+            system_instruction=prompt.instructions or None,
             temperature=self._settings.llm_temperature,
             max_output_tokens=self._settings.llm_max_tokens,
             thinking_config=least_thinking(self.model),

@@ -13,7 +13,7 @@ Clock = Callable[[], datetime]
 
 _HOW_TO = "For real answers, set GEMINI_API_KEY, or OPENAI_BASE_URL to a server such as Ollama, and start me again."
 _WHO = "I am the small responder that is built into this service. I am not a language model."
-_CAN = "All I can do is tell the time and the date, and do simple sums."
+_CAN = "All I can do is tell the time and the date, do simple sums, and remember what we just said."
 
 _GREETING = re.compile(r"^(?:hi|hello|hey|good (?:morning|afternoon|evening|day))\b")
 _TIME = re.compile(r"\b(?:what time|the time|time is it|time it is)\b")
@@ -22,6 +22,14 @@ _IDENTITY = re.compile(r"\b(?:who are you|what are you|your name|are you (?:a|an
 _ABILITIES = re.compile(
     r"\b(?:help|what can you do|what do you do)\b"
     r"|\b(?:real|better|language|another|different) model\b|\bgemini\b|\bopenai\b|\bollama\b|\bapi key\b"
+)
+_OWN_WORDS = re.compile(
+    r"\bwhat (?:did |have |had )?i (?:just )?(?:say|said|ask|asked|tell|told)\b"
+    r"|\bmy (?:last|previous) (?:question|words)\b"
+)
+_LAST_ANSWER = re.compile(
+    r"\bwhat (?:did |have |had )?you (?:just )?(?:say|said|answer|answered|tell|told)\b"
+    r"|\byour (?:last|previous) (?:answer|words)\b|\brepeat (?:that|it|your)\b|\bsay (?:that|it) again\b"
 )
 
 
@@ -59,6 +67,8 @@ class Offline:
         words = re.sub(r"[^\w\s]", "", prompt.text.lower()).strip()
         if (result := solve(prompt.text)) is not None:
             return [result]
+        if _OWN_WORDS.search(words) or _LAST_ANSWER.search(words):
+            return [_recall(prompt, own_words=_OWN_WORDS.search(words) is not None)]
         if _TIME.search(words):
             return [_say_time(self._clock())]
         if _DATE.search(words):
@@ -71,6 +81,13 @@ class Offline:
             return ["Hello!", _WHO, "Ask me for the time, or for seven plus five."]
         heard = " ".join(prompt.text.split()).rstrip(".?!")
         return [f"I heard: {heard}.", _WHO, _CAN, _HOW_TO]
+
+
+def _recall(prompt: Prompt, *, own_words: bool) -> str:
+    if not prompt.history:
+        return "We have not spoken before."
+    turn = prompt.history[-1]
+    return f"You said: {turn.user}" if own_words else f"I said: {turn.assistant}"
 
 
 def _say_time(now: datetime) -> str:

@@ -107,8 +107,8 @@ class OpenAiCompatible:
 
 def _messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
     messages: list[ChatCompletionMessageParam] = []
-    if prompt.system:
-        messages.append(ChatCompletionSystemMessageParam(role="system", content=prompt.system))
+    if prompt.instructions:
+        messages.append(ChatCompletionSystemMessageParam(role="system", content=prompt.instructions))
     for turn in prompt.history:
         if turn.user and turn.assistant:  # a question without its answer would make two user turns in a row
             messages.append(ChatCompletionUserMessageParam(role="user", content=turn.user))

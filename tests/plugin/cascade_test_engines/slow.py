@@ -36,6 +36,8 @@ class SlowLlm:
             yield " ".join(f"This is sentence {number} of the answer." for number in range(12))
             return
         yield f"You said: {prompt.text} "
+        for turn in prompt.history:
+            yield f"Before, you said: {turn.user} "
         yield "This is the second sentence of the answer. And this is the third one."
 
     async def close(self) -> None:

@@ -1,0 +1,7 @@
+-- A conversation, whole.
+-- ARGV 1 its id
+-- Replies nothing if there is none, or {its fields and their values, for how many ms it is still kept}.
+local key = CONVERSATION .. ARGV[1]
+if redis.call('TYPE', key).ok == 'hash' then
+  return {redis.call('HGETALL', key), redis.call('PTTL', key)}
+end
