@@ -25,7 +25,7 @@ demo: setup ## send a spoken question through the stack and get a spoken answer
 up: setup ## start the whole stack without Docker, until Ctrl-C
 	@$(BIN)/cascade up
 
-test: setup ## run all tests; what needs Docker is skipped where there is none
+test: setup ## run all tests; what needs Docker or Chromium is skipped where there is none
 	$(BIN)/pytest
 
 chaos: setup ## kill, cut and fill up everything, and check that no job is lost (JOBS=1000 FAULTS=300 SEED=1)

@@ -15,7 +15,7 @@ from api.headers import AnswerHeaders
 from api.housekeeping import keep_house
 from api.intake import Intake
 from api.lingering import Lingering
-from api.routes import answers, conversations, health, jobs, operations, texts
+from api.routes import answers, conversations, health, jobs, operations, page, texts
 from api.routes.docs import docs_router
 from api.schema import complete
 from api.settings import ApiSettings, listed
@@ -73,6 +73,7 @@ def create_app(settings: ApiSettings, queue: Queue | None = None) -> FastAPI:
     _guard(app, settings, queue)
     for part in (jobs, texts, answers, conversations, operations, health):
         app.include_router(part.router)
+    app.include_router(page.page_router())
     if settings.api_docs:
         app.include_router(docs_router(app))
     return app
@@ -86,7 +87,7 @@ def _describe(app: FastAPI, *, needs_key: bool) -> None:
 
 def _guard(app: FastAPI, settings: ApiSettings, queue: Queue) -> None:
     """Put what every request passes around the routes, innermost first."""
-    app.add_middleware(gate.Gate, settings=settings, queue=queue)
+    app.add_middleware(gate.Gate, settings=settings, queue=queue, keyless=page.OPEN)
     app.add_middleware(Lingering)
     if origins := listed(settings.cors_origins):
         # Credentials that a browser keeps are not for other sites: their pages send a key of their own.

@@ -1,5 +1,7 @@
 """What a request must pass before anything else looks at it, and before a byte of its body is read."""
 
+from collections.abc import Set
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -19,8 +21,9 @@ OPEN = {"/healthz", "/readyz"}
 class Gate:
     """Refuses unknown names, foreign pages, missing keys and too frequent callers, in this order."""
 
-    def __init__(self, app: ASGIApp, settings: ApiSettings, queue: Queue) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, settings: ApiSettings, queue: Queue, keyless: Set[str] = frozenset()) -> None:
+        """`keyless` are addresses without data, which need no key."""
+        self._app, self._keyless = app, keyless
         self._hosts = set(listed(settings.api_hosts.lower()))
         self._origins = listed(settings.cors_origins)
         self._keys = Keys(listed(settings.api_keys.get_secret_value()))
@@ -41,7 +44,7 @@ class Gate:
         if is_cross_site(scope["method"], headers, self._origins):
             raise Problem(403, "cross_site", "A page of another site may not do this. CORS_ORIGINS may allow it.")
         client = by_address(scope["client"][0]) if scope.get("client") else ""
-        if self._keys:
+        if self._keys and scope["path"] not in self._keyless:
             key = self._keys.carried(headers)
             if key is None:
                 detail = "Send a key, as `Authorization: Bearer`, as `X-API-Key`, or as the password of HTTP Basic."

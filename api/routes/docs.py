@@ -8,7 +8,7 @@ from pathlib import Path
 import fastapi_offline
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from api.problems import Problem
 
@@ -29,10 +29,6 @@ def docs_router(app: FastAPI) -> APIRouter:
         swagger_favicon_url="docs/favicon.png",
     ).body
     headers = {"Content-Security-Policy": _policy(bytes(page).decode())}
-
-    @router.get("/")
-    async def home() -> RedirectResponse:
-        return RedirectResponse("docs")
 
     @router.get("/openapi.json")
     async def document() -> JSONResponse:

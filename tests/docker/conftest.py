@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from docker.stack import Stack, compose_command
+from missing import missing
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -22,13 +23,6 @@ REDIS_PASSWORD = 'p4ss"w@rd\\1'
 
 #: The same at each run, so that the engine's layers are found again.
 PROJECT = "cascade-test"
-
-
-def missing(reason: str) -> None:
-    """Skip on a developer's machine; CI must have everything."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -105,12 +105,6 @@ async def test_a_domain_error_keeps_its_code(app: FastAPI, client: httpx.AsyncCl
     assert answer.json()["detail"] == StorageFull.message
 
 
-async def test_the_front_door_leads_to_the_documentation(client: httpx.AsyncClient) -> None:
-    """Who opens the service in a browser is not left before a 404."""
-    answer = await client.get("/")
-    assert answer.status_code in {200, 307}
-
-
 def test_the_environment_names_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """MAX_UPLOAD_MB and its like are read, in megabytes of a million bytes."""
     monkeypatch.setenv("MAX_UPLOAD_MB", "1.5")

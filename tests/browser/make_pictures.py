@@ -1,0 +1,95 @@
+"""Draws the pictures of the page that the documentation shows: PYTHONPATH=tests python -m browser.make_pictures.
+
+Everything in them is real but the language model: a server beside it sends a written answer at 40 tokens a second.
+"""
+
+import re
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+from browser.chromium import chromium, microphone, with_microphone
+from fakes import openai_server as openai
+from fakes.openai_server import OpenAiServer, Pause, Step
+from redis_server import RedisServer, redis_binaries
+from services import QUESTION, Services
+
+PICTURES = Path(__file__).parents[2] / "docs" / "images"
+
+SUM = (
+    "Seven plus five is twelve. That is a box of eggs, the months of a year, or the way of the hour hand once round "
+    "the clock."
+)
+SKY = (
+    "Because air scatters blue light more than red. Sunlight holds every colour, and the shorter its waves, the more "
+    "of them are thrown aside on their way down. So blue reaches you from all over the sky, while red mostly comes "
+    "straight from the sun. In the evening the way through the air is longer, and red is what is left."
+)
+
+
+def pictures(url: str, playing: Path) -> None:
+    with sync_playwright() as playwright, chromium(playwright, *with_microphone(playing)) as browser:
+        page = browser.new_page(viewport={"width": 860, "height": 1040}, device_scale_factor=1.4)
+        page.goto(url)
+        page.click("#say")
+        expect(page.locator("#state")).to_have_text(re.compile("Recording, [3-9] s"))
+        page.click("#say")
+        until_heard(page, 1)
+        page.fill("#text", "Why is the sky blue?")
+        page.keyboard.press("Enter")
+        expect(page.locator(".turn").nth(1).get_by_role("button", name="Save")).to_be_visible(timeout=60_000)
+        page.locator("#text").blur()
+        page.wait_for_timeout(1500)
+        page.screenshot(path=PICTURES / "page-light.png")
+        page.emulate_media(color_scheme="dark")
+        page.wait_for_timeout(300)
+        page.screenshot(path=PICTURES / "page-dark.png")
+        page.click("#to-system")
+        page.wait_for_timeout(6500)
+        page.screenshot(path=PICTURES / "page-system.png")
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 360, "height": 780})
+        page.click("#to-talk")
+        until_heard(page, 2)
+        page.wait_for_timeout(500)
+        page.mouse.wheel(0, 5000)
+        page.wait_for_timeout(500)
+        page.screenshot(path=PICTURES / "page-phone.png")
+
+
+def until_heard(page: Page, turns: int) -> None:
+    expect(page.get_by_role("button", name="Save")).to_have_count(turns)
+    expect(page.locator("#stop")).to_be_disabled(timeout=60_000)
+
+
+def written(text: str) -> list[str | Step]:
+    """Word by word, as a model sends it."""
+    words = text.split(" ")
+    return [step for word in words[:-1] for step in (f"{word} ", Pause(0.04))] + [words[-1]]
+
+
+def main() -> None:
+    expect.set_options(timeout=120_000)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, OpenAiServer("") as model:
+        volume, redis_dir = Path(folder) / "volume", Path(folder) / "redis"
+        volume.mkdir()
+        redis_dir.mkdir()
+        model.will(openai.answer(*written(SUM)), openai.answer(*written(SKY)))
+        redis = RedisServer(next(iter(redis_binaries().values())), redis_dir)
+        redis.start()
+        engines = {"STT_ENGINE": "pocketsphinx", "TTS_ENGINE": "espeak", "LLM_ENGINE": "openai"}
+        address = {"OPENAI_BASE_URL": f"{model.url}/v1", "OPENAI_MODEL": "small", "NO_PROXY": "127.0.0.1"}
+        services = Services(redis.url, volume, **engines, **address)
+        try:
+            services.start()
+            services.wait_until_ready()
+            pictures(services.url, microphone(QUESTION, Path(folder)))
+        finally:
+            services.stop()
+            redis.kill()
+
+
+if __name__ == "__main__":
+    main()
