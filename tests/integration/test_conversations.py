@@ -126,7 +126,7 @@ async def test_an_answer_that_is_made_again_is_remembered_once(driver, queue, as
     """A worker dies in the middle of its answer, another one takes over, the first comes back: one answer counts."""
     await ask("hello")
     dead = await driver.claim("llm-1", "llm")
-    await queue.extend("llm-1", dead, 0, Outcome({"response": "half an"}, parts=("tts", ["half an"])))
+    await queue.extend("llm-1", dead, Outcome({"response": "half an"}, parts=("tts", ["half an"])))
     assert texts(await conversations.find("kitchen")) == [("hello", None)]
     await queue.reclaim()
     driver.let_die("llm-1")

@@ -48,9 +48,10 @@ async def test_a_job_ends_with_its_transcript(driver, queue, send):
     await assert_left_nothing(driver, job_id)
 
 
-def written(text, *, is_last=False):
+def written(text, step=0, *, is_last=False):
     """A step of an answer that nobody is to speak."""
-    return Outcome({"response": text} | ({"engine:llm": "mind"} if is_last else {}), events=[("text", {"text": text})])
+    fields = {"response": text} | ({"engine:llm": "mind"} if is_last else {})
+    return Outcome(fields, events=[("text", {"text": text})], steps=step)
 
 
 async def test_an_answer_that_is_not_spoken_comes_step_by_step_and_ends(driver, queue, send):
@@ -60,9 +61,9 @@ async def test_an_answer_that_is_not_spoken_comes_step_by_step_and_ends(driver, 
     await queue.commit("stt-1", await driver.claim("stt-1"), heard)
     claim = await driver.claim("llm-1", "llm")
     for step in range(3):
-        assert await queue.extend("llm-1", claim, step, written(f"so far {step}")) == "extended"
+        assert await queue.extend("llm-1", claim, written(f"so far {step}", step)) == "extended"
         assert (await queue.job(job_id)).response == f"so far {step}"
-    assert await queue.commit("llm-1", claim, written("whole", is_last=True)) == "committed"
+    assert await queue.commit("llm-1", claim, written("whole", 3, is_last=True)) == "committed"
     job = await queue.job(job_id)
     assert (job.status, job.response, set(job.timings.stages)) == ("completed", "whole", {"stt", "llm"})
     assert (await events(queue, job_id))[-5:] == ["text", "text", "text", "text", "completed"]
@@ -73,7 +74,7 @@ async def test_an_unspoken_answer_begins_anew_where_its_worker_dies(driver, queu
     """Whoever has read some of it is told, and its end is one answer's."""
     job_id = await send("llm", transcript="hello")
     dead = await driver.claim("llm-1", "llm")
-    await queue.extend("llm-1", dead, 0, written("half"))
+    await queue.extend("llm-1", dead, written("half"))
     await queue.reclaim()
     driver.let_die("llm-1")
     await queue.reclaim()

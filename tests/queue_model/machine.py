@@ -27,7 +27,7 @@ class QueueMachine(Invariants):
 
     claims = Bundle("claims")
 
-    @rule(route=st.sampled_from([SPEECH_TO_SPEECH, "stt", "stt,llm"]))
+    @rule(route=st.sampled_from([SPEECH_TO_SPEECH, "stt", "stt,llm", "llm,tts", "tts"]))
     @precondition(lambda self: self.redis.zcard(KEYS["LIVE"]) < MOST_LIVE_JOBS)
     def submit(self, route: str) -> None:
         self.make_job(route)
@@ -38,7 +38,9 @@ class QueueMachine(Invariants):
         return job_id
 
     async def _submit(self, job_id: str, route: str) -> str:
-        return await self.queue.submit(job_id, {"route": route}, [(task_name("stt", job_id), "")], max_live=1000)
+        return await self.queue.submit(
+            job_id, {"route": route}, [(task_name(stage_of(route), job_id), "")], max_live=1000
+        )
 
     @rule(
         target=claims,
@@ -62,6 +64,8 @@ class QueueMachine(Invariants):
             self.commit(self.claim_out_of_turn("tts-1", task_name("tts", job_id, index)), 0, "tts-1", and_claim=False)
         if fails:
             self.bury(self.claim_out_of_turn("tts-1", task_name("tts", job_id, spoken)))
+            if not whole:
+                self.extend(answer, 1, also=False)
         return multiple() if whole else answer
 
     def claim_out_of_turn(self, worker: str, task: str) -> Claim:

@@ -195,7 +195,7 @@ def pick(among: Collection[ResultT], which: int) -> ResultT:
 
 
 def stage_of(name: str) -> Stage:
-    """Of a worker or a task."""
+    """Of a worker or a task; of a route, the first."""
     return name[:3]  # type: ignore[return-value]
 
 
@@ -215,6 +215,6 @@ def outcome(claim: Claim, segments: int) -> Outcome:
         return Outcome({"audio_path": "whole.wav"})
     if claim.part is not None:
         return Outcome(part=(int(claim.part), f"{claim.part}.wav"))
-    if follows == "tts":
-        return Outcome({"response": "text"}, parts=("tts", ["text"] * segments))
+    if "tts" in (stage, follows):
+        return Outcome({"response": "text"}, parts=("tts", ["text"] * segments), events=[("text", {"text": "text"})])
     return Outcome({"transcript": "text"}, [(task_name(follows, claim.job_id), "")] if follows else [])
