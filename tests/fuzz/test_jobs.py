@@ -66,10 +66,12 @@ def test_a_job_that_somebody_changed_by_hand_is_read_or_refused(fields: dict[str
 def test_a_task_is_read_as_it_was_named(stage: Any, job_id: str, part: Any, fields: dict[str, str]) -> None:
     """Its job and its part come out of its name."""
     pairs = [text for pair in fields.items() for text in pair]
-    claim = Claim.read(["begun", task_name(stage, job_id, part), "3", "input", pairs, 0], "token")
+    turns = [["Hi", "Ho"], ["Why?", "So."]]  # the latest first
+    claim = Claim.read(["begun", task_name(stage, job_id, part), "3", "input", pairs, 0, turns], "token")
     assert claim is not None
     assert (claim.job_id, claim.part) == (job_id, None if part is None else str(part))
     assert (claim.attempt, claim.fields) == (3, fields)
+    assert claim.history == (("Why?", "So."), ("Hi", "Ho"))
 
 
 @given(st.lists(st.sampled_from(STAGES), min_size=1, max_size=3, unique=True))
