@@ -43,8 +43,7 @@ def test_a_running_answer_is_stopped(services: Services, model: OpenAiServer) ->
     """The model's server sees the connection drop, and the worker answers the next question."""
     model.will(openai_server.unfinished("It was a ", Hang()))
     job_id = services.upload()
-    services.until_working(job_id, "llm")
-    [request] = model.received
+    [request] = model.until_asked()
     services.client.delete(f"/jobs/{job_id}").raise_for_status()
     cancelled = time.monotonic()
     assert request.dropped.wait(5)

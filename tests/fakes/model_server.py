@@ -6,6 +6,7 @@ It speaks plain HTTP/1.1 with chunked bodies on its own thread, so that sync tes
 import asyncio
 import json
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -97,6 +98,13 @@ class ModelServer:
     def check(self, received: Received) -> Reply | None:
         """The refusal of a request that the real server would refuse; a subclass knows the format."""
         raise NotImplementedError
+
+    def until_asked(self) -> list[Received]:
+        """All that has been received, once there is something."""
+        deadline = time.monotonic() + 30
+        while not self.received and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.received
 
     def __enter__(self) -> Self:
         self._thread.start()
