@@ -26,7 +26,7 @@ def heard(speech: Speech, folder: Path) -> set[str]:
     for segment, content in zip(segments, (quarter_second, speech, quarter_second), strict=True):
         segment.write_bytes(encode(content))
     joined = io.BytesIO()
-    join(segments, joined, pause_s=0)
+    join(segments, joined)
     joined.seek(0)
     with wave.open(joined, "rb") as source:
         samples = np.frombuffer(source.readframes(source.getnframes()), np.int16)

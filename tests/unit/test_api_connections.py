@@ -1,8 +1,11 @@
 """Connections that cost more than they should, over real sockets."""
 
+import fcntl
 import json
 import resource
 import socket
+import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -188,12 +191,21 @@ def unread(port: int) -> Iterator[Callable[[], socket.socket]]:
         reader.connect(("127.0.0.1", port))
         request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: api\r\n"
         reader.sendall((request + b"\r\n") * (UNREAD - 1) + request + b"Connection: close\r\n\r\n")
-        time.sleep(0.2)
+        wait_until_full(reader)
         return reader
 
     yield ask
     for reader in opened:
         reader.close()
+
+
+def wait_until_full(reader: socket.socket) -> None:
+    """Until nothing more has come for a while: from then on the server waits."""
+    waiting, still = -1, 0
+    while still < 5:
+        time.sleep(0.1)
+        now = int.from_bytes(fcntl.ioctl(reader, termios.FIONREAD, bytes(4)), sys.byteorder)
+        waiting, still = now, still + 1 if now == waiting and now else 0
 
 
 def test_who_takes_no_answer_makes_room(
