@@ -1,7 +1,8 @@
-"""`python -m bench [pipeline|upload|memory|listeners]`; without a word all of them."""
+"""`python -m bench [pipeline|first-audio|upload|memory|listeners]`; without a word all of them."""
 
 import argparse
 
+from bench.first_audio import measure_first_audio
 from bench.listeners import measure_listeners
 from bench.memory import measure_memory
 from bench.pipeline import measure_pipeline
@@ -9,6 +10,7 @@ from bench.upload import measure_upload
 
 MEASUREMENTS = {
     "pipeline": measure_pipeline,
+    "first-audio": measure_first_audio,
     "upload": measure_upload,
     "memory": measure_memory,
     "listeners": measure_listeners,

@@ -12,9 +12,9 @@ from uuid import uuid4
 
 import psutil
 
-from bench.api import running_api
 from bench.processes import MB, resident_mb
 from bench.redis_server import running_redis
+from bench.service import running_api
 from bench.table import print_table
 from shared.job import task_name
 from shared.queue import Queue

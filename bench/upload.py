@@ -13,9 +13,9 @@ from statistics import median
 import psutil
 from rich.progress import track
 
-from bench.api import running_api
 from bench.processes import MB, forget_peak, peak_mb, resident_mb
 from bench.redis_server import running_redis
+from bench.service import running_api
 from bench.table import print_table
 
 SIZES_MB = (1, 25, 100)

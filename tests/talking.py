@@ -4,17 +4,24 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Protocol
 
-from services import QUESTION, Services
+from services import QUESTION
 
 SENTENCE = QUESTION.with_suffix(".txt").read_text().strip()
 ANSWER = "Seven plus five is twelve."
 
 
-def command(services: Services, folder: Path, *words: str) -> "subprocess.Popen[str]":
+class Server(Protocol):
+    """However it runs."""
+
+    url: str
+
+
+def command(server: Server, folder: Path, *words: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "cli", *words],
-        env=os.environ | {"CASCADE_URL": services.url, "COLUMNS": "200"},
+        env=os.environ | {"CASCADE_URL": server.url, "COLUMNS": "200"},
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -22,8 +29,8 @@ def command(services: Services, folder: Path, *words: str) -> "subprocess.Popen[
     )
 
 
-def done(services: Services, folder: Path, *words: str) -> tuple[int, str, str]:
+def done(server: Server, folder: Path, *words: str) -> tuple[int, str, str]:
     """The command's exit code, and what it printed."""
-    process = command(services, folder, *words)
+    process = command(server, folder, *words)
     out, err = process.communicate(timeout=100)
     return process.returncode, out, err

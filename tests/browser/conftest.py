@@ -22,7 +22,7 @@ LISTENING = Path(__file__).with_name("listening.js")
 EMBEDDED = {"STT_ENGINE": "pocketsphinx", "TTS_ENGINE": "espeak", "LLM_ENGINE": "offline"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def playwright() -> Iterator["Playwright"]:
     if importlib.util.find_spec("playwright") is None:
         missing("playwright is not installed: make setup")
@@ -31,11 +31,13 @@ def playwright() -> Iterator["Playwright"]:
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=90_000)
-    with sync_playwright() as playwright:
+    with (
+        sync_playwright() as playwright
+    ):  # an event loop runs until it is left: no test of another folder could have one
         yield playwright
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(playwright: "Playwright", tmp_path_factory: pytest.TempPathFactory) -> Iterator["Browser"]:
     """With a microphone into which the question is spoken whenever it is opened."""
     from browser.chromium import chromium, microphone, with_microphone
@@ -45,7 +47,7 @@ def browser(playwright: "Playwright", tmp_path_factory: pytest.TempPathFactory) 
         yield browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def redis_for_pages(playwright: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     server = RedisServer(next(iter(redis_binaries().values())), tmp_path_factory.mktemp("redis-for-pages"))
     server.start()
@@ -53,7 +55,7 @@ def redis_for_pages(playwright: object, tmp_path_factory: pytest.TempPathFactory
     server.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def embedded(redis_for_pages: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """A stack that needs no key and no download."""
     data_dir = tmp_path_factory.mktemp("embedded") / "volume"
@@ -65,14 +67,14 @@ def embedded(redis_for_pages: RedisServer, tmp_path_factory: pytest.TempPathFact
     services.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def model(playwright: object) -> Iterator[OpenAiServer]:
     """The server of a language model that answers as a test wants, when it wants."""
     with OpenAiServer("") as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def with_model(model: OpenAiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     folder = tmp_path_factory.mktemp("modelled")
     for name in ("redis", "volume"):

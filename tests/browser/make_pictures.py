@@ -1,6 +1,6 @@
 """Draws the pictures of the page that the documentation shows: PYTHONPATH=tests python -m browser.make_pictures.
 
-Everything in them is real but the language model: a server beside it sends a written answer at 40 tokens a second.
+Everything in them is real but the language model: a server beside it sends a written answer at the pace of a small one.
 """
 
 import re

@@ -40,7 +40,8 @@ class Stack:
     def __init__(self, folder: Path, project: str, port: int, uid: int) -> None:
         self.folder, self.uid = folder, uid
         self._compose = [*(compose_command() or []), "--project-name", project]
-        self._client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False)
+        self.url = f"http://127.0.0.1:{port}"
+        self._client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
 
     def compose(self, *arguments: str) -> str:
         return run(*self._compose, *arguments, folder=self.folder)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from docker.stack import SERVICES, Stack, clean_environment, compose_command, inspect, run
+from talking import ANSWER, SENTENCE, done
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]  # the first test builds the images
 
@@ -39,6 +40,15 @@ def test_the_answer_lies_on_the_host_and_belongs_to_the_caller(stack: Stack) -> 
     assert job["audio_path"] == f"output/{answer.name}"
     assert answer.stat().st_uid == stack.uid
     with wave.open(str(answer)) as spoken:
+        assert spoken.getnframes() / spoken.getframerate() > 0.5
+
+
+def test_the_command_talks_to_the_containers(stack: Stack, tmp_path: Path) -> None:
+    """From the host, which shares nothing with them but the API: the answer is written beside the question."""
+    shutil.copy(QUESTION, tmp_path)
+    code, out, err = done(stack, tmp_path, "talk", "question.wav")
+    assert (code, out) == (0, f"{SENTENCE}\n{ANSWER}\n"), err
+    with wave.open(str(tmp_path / "question_response.wav")) as spoken:
         assert spoken.getnframes() / spoken.getframerate() > 0.5
 
 
