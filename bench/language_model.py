@@ -18,13 +18,14 @@ TOKENS_PER_S = 40
 #: English text has about so many to a token.
 CHARS_PER_TOKEN = 4
 
+#: In 120 words, as a voice assistant is told to answer: in short sentences.
 ANSWER = """\
-Tea was drunk in China for a very long time before anybody in Europe had heard of it, and the people there took it \
-as a medicine. The story goes that a leaf fell into the kettle of an emperor who boiled his water in a garden. He \
-liked the taste, and asked for more of it. Monks carried the plant to Japan, where drinking it became an art with \
-rules of its own. Much later, ships from Portugal and from Holland brought the first chests to the west. At first it \
-was so dear that it was kept under lock and key. Today it is grown in more than forty countries, and only water is \
-drunk more often."""
+Tea comes from China, where it was first drunk as a medicine. The story goes that a leaf fell into the kettle of an \
+emperor, who liked the taste and asked for more. Monks carried the plant to Japan, and there drinking it became an \
+art with rules of its own. Ships from Portugal and from Holland brought the first chests to Europe. At first it was \
+so dear that it was kept under lock and key. In England it became the drink of everybody, from the queen to the \
+miner. Today it is grown in more than forty countries, also in hot ones. Only water is drunk more often. If you make \
+some, let it stand for three minutes."""
 
 app = FastAPI()
 
