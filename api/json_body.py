@@ -1,5 +1,6 @@
 """A text that comes in as JSON: read as far as it may go, as fast as it must come, and refused in words of our own."""
 
+import re
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -33,6 +34,9 @@ PROBLEMS = (
     (422, "invalid_field", "The field language must be a language code such as en or pt-BR."),
     (422, "unexpected_field", "The body must be an object with no other fields than: text, language, voice."),
 )
+
+#: What every blank is not, in all dialects of regular expressions: Python and JavaScript differ in what `\s` means.
+NO_BLANK = r"[^\s\x1c-\x1f\x85\ufeff]"
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
@@ -80,7 +84,7 @@ def not_blank(text: str) -> str:
     Raises:
         Problem: nothing is left.
     """
-    if not text.strip():
+    if not re.search(NO_BLANK, text):
         raise Problem(*_EMPTY)
     return text.strip()
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api import json_body, submission
-from api.json_body import not_blank, receive_json
+from api.json_body import NO_BLANK, not_blank, receive_json
 from api.problems import responses
 from api.state import StateDep
 from api.submission import Accepted, IdempotencyKey, Order, accepted, make_room, submit
@@ -29,7 +29,7 @@ def _given(name: str) -> AfterValidator:
 
 def _text(max_chars: int, description: str, example: str) -> Any:
     return Field(
-        max_length=max_chars, description=description, examples=[example], json_schema_extra={"pattern": r"\S"}
+        max_length=max_chars, description=description, examples=[example], json_schema_extra={"pattern": NO_BLANK}
     )
 
 

@@ -61,6 +61,7 @@ REFUSED = {
     "nothing": ({}, 422, "empty_text"),
     "an empty text": ({"text": ""}, 422, "empty_text"),
     "blanks": ({"text": " \n\t\u3000"}, 422, "empty_text"),
+    "what only some call a blank": ({"text": "\x1d\x85\ufeff"}, 422, "empty_text"),
     "a number": ({"text": 5}, 422, "invalid_field"),
     "null": ({"text": None}, 422, "invalid_field"),
     "a list": (["text"], 422, "unexpected_field"),
