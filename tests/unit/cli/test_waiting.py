@@ -15,7 +15,7 @@ from cli.waiting import asked_to_wait_s
         (503, "5", 5),
         (429, "0", 0),
         (503, "9" * 5000, 999_999_999),
-        (503, format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True), 0),
+        (503, "Tue, 24 Nov 2026 08:00:00 GMT", 0),
         (503, "soon", None),
         (503, "-5", None),
         (503, "٣", None),
