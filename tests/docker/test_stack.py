@@ -29,7 +29,7 @@ def long_question() -> bytes:
     out = io.BytesIO()
     with wave.open(out, "wb") as repeated:
         repeated.setparams(parameters)
-        repeated.writeframes(frames * 20)
+        repeated.writeframes(frames * 12)
     return out.getvalue()
 
 
