@@ -152,7 +152,7 @@ def _print(contenders: list[Contender], overheads_s: list[float], engines: Mappi
             ]
         )
     heads = ["the answer is spoken", "first audio, s", "spread", "to cascade", "whole WAV, s", "to cascade"]
-    names = ", ".join(Path(engines[name]).stem for name in ENGINES)
+    names = f"{engines['STT_ENGINE']} and {engines['TTS_ENGINE']}"
     print_table(f"A model of {TOKENS_PER_S} tokens/s; {names} (median of {len(own.final_s)} rounds)", heads, rows)
     overheads_ms = [1000 * each for each in overheads_s]
     cuts = quantiles(overheads_ms, n=20)
