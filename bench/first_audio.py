@@ -8,15 +8,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from statistics import median, quantiles
 from urllib.parse import urlencode
-from uuid import uuid4
 
 import httpx
 from rich.progress import track
 
+from bench.form import CONTENT_TYPE, HEAD, TAIL
 from bench.language_model import TOKENS_PER_S, running_language_model
 from bench.redis_server import running_redis
 from bench.service import running, running_api
@@ -112,19 +112,14 @@ def _wait_until_ready(port: int, tts_workers: int) -> None:
 
 def _talk(port: int) -> tuple[float, float]:
     """Seconds from the end of the upload to the first sample, and until the job has completed."""
-    boundary = uuid4().hex
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="audio_file"; filename="question.wav"\r\n\r\n'
-    body = head.encode() + QUESTION.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+    body = HEAD + QUESTION.read_bytes() + TAIL
     connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
-    connection.connect()
-    connection.request("POST", "/transcribe", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+    connection.request("POST", "/transcribe", body, {"Content-Type": CONTENT_TYPE})
     uploaded = time.perf_counter()
-    job = json.loads(connection.getresponse().read())
+    job = json.loads(_expect(202, connection.getresponse()).read())
     connection.request("GET", job["audio_url"])
-    audio = connection.getresponse()
-    received = 0
-    while received <= HEAD_BYTES:
-        received += len(audio.read1())
+    audio = _expect(200, connection.getresponse())
+    audio.read(HEAD_BYTES + 1)
     first = time.perf_counter()
     audio.read()
     connection.request("GET", job["status_url"] + "?" + urlencode({"wait": 20}))
@@ -134,6 +129,12 @@ def _talk(port: int) -> tuple[float, float]:
     if status != "completed":
         raise RuntimeError(f"The job is {status}.")
     return first - uploaded, final - uploaded
+
+
+def _expect(status: int, answer: HTTPResponse) -> HTTPResponse:
+    if answer.status != status:
+        raise RuntimeError(f"{answer.status}: {answer.read().decode(errors='replace')}")
+    return answer
 
 
 def _print(contenders: list[Contender], overheads_s: list[float], engines: Mapping[str, str]) -> None:

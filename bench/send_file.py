@@ -8,27 +8,21 @@ import sys
 import time
 from pathlib import Path
 
-_BOUNDARY = "----bench"
-_HEAD = (
-    f"--{_BOUNDARY}\r\n"
-    'Content-Disposition: form-data; name="audio_file"; filename="bench.wav"\r\n'
-    "Content-Type: audio/wav\r\n\r\n"
-).encode()
-_TAIL = f"\r\n--{_BOUNDARY}--\r\n".encode()
+from bench.form import CONTENT_TYPE, HEAD, TAIL
 
 
 def send(port: int, path: Path) -> float:
-    length = len(_HEAD) + path.stat().st_size + len(_TAIL)
+    length = len(HEAD) + path.stat().st_size + len(TAIL)
     request = (
         "POST /transcribe HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
-        f"Content-Type: multipart/form-data; boundary={_BOUNDARY}\r\nContent-Length: {length}\r\n\r\n"
+        f"Content-Type: {CONTENT_TYPE}\r\nContent-Length: {length}\r\n\r\n"
     ).encode()
     with path.open("rb") as file:
         started = time.perf_counter()
         with socket.create_connection(("127.0.0.1", port)) as connection:
-            connection.sendall(request + _HEAD)
+            connection.sendall(request + HEAD)
             connection.sendfile(file)
-            connection.sendall(_TAIL)
+            connection.sendall(TAIL)
             answer = connection.recv(65536)
     elapsed = time.perf_counter() - started
     if not answer.startswith(b"HTTP/1.1 202"):
