@@ -62,6 +62,10 @@ class StageTiming(BaseModel):
     queued_s: float = Field(description="From the upload to the first entering of the stage's queue.")
     waited_s: float = Field(description="From entering the stage's queue to its first claim.")
     worked_s: float | None = Field(description="From the first claim to the last commit; null while it works.")
+    path: str | None = Field(
+        default=None, description="Which of its ways the engine took, such as a short window or the full one."
+    )
+    fallback: str | None = Field(default=None, description="Why a faster way was tried in vain.")
 
 
 class Timings(BaseModel):
@@ -152,7 +156,13 @@ def _timings(fields: Mapping[str, str]) -> Timings:
         waited_s = between(f"queued_at:{stage}", f"begun_at:{stage}")
         if queued_s is not None and waited_s is not None:
             worked_s = between(f"begun_at:{stage}", f"done_at:{stage}")
-            stages[stage] = StageTiming(queued_s=queued_s, waited_s=waited_s, worked_s=worked_s)
+            stages[stage] = StageTiming(
+                queued_s=queued_s,
+                waited_s=waited_s,
+                worked_s=worked_s,
+                path=fields.get(f"path:{stage}"),
+                fallback=fields.get(f"fallback:{stage}"),
+            )
     return Timings(
         stages=stages,
         first_audio_s=between("created_at", "first_audio_at"),

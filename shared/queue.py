@@ -36,9 +36,9 @@ MEMORY_SHARE = 0.8
 class Queue:
     """All that anybody may do to jobs and tasks.
 
-    Every method raises QueueUnavailable when Redis does not answer; each but `claim` and `commit_and_claim` may then be
-    called again with the same arguments, since the scripts know a repeated call. Every method raises QueueUnreadable
-    when Redis holds what the queue has not written.
+    Every method raises QueueUnavailable when Redis does not answer; each but those that claim may then be called again
+    with the same arguments, since the scripts know a repeated call. Every method raises QueueUnreadable when Redis
+    holds what the queue has not written.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -180,6 +180,17 @@ class Queue:
             except exceptions.NoScriptError:
                 reply = await self.redis.evaluate("begin", worker, token, stage)
         return Claim.read(reply, token)
+
+    async def claim_more(self, worker: str, stage: Stage, tokens: Sequence[str]) -> list[Claim]:
+        """Start an attempt with each of `tokens` at one of the stage's next tasks, without waiting for any. As with
+        `claim`, never repeat this blindly."""
+        with answering():
+            pipe = self.redis.client.pipeline(transaction=False)
+            for token in tokens:
+                pipe.evalsha(self.redis.hash_of("begin"), 0, worker, token, stage)
+            replies = await pipe.execute()
+        claims = (Claim.read(reply, token) for reply, token in zip(replies, tokens, strict=True))
+        return [claim for claim in claims if claim]
 
     async def begin(self, worker: str, stage: Stage, token: str, task: str) -> Claim | None:
         """Start an attempt at a task in the worker's hands; None if it needs no work."""

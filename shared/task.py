@@ -37,6 +37,9 @@ class Claim:
     history: tuple[tuple[str, str], ...] = ()
     """For the LLM stage: earlier turns of the conversation, oldest first; what was said, and what was answered."""
 
+    waiting: int = 0
+    """How many more tasks waited in the stage's list when this one was begun."""
+
     @classmethod
     def read(cls, reply: list[Any], token: str) -> Self | None:
         """What `begin.lua` replies; None unless an attempt was begun."""
@@ -45,7 +48,7 @@ class Claim:
         pairs = iter(reply[4])
         fields = dict(zip(pairs, pairs, strict=True))
         history = tuple((user, assistant) for user, assistant in reversed(reply[6]))
-        return cls(reply[1], token, int(reply[2]), reply[3], fields, int(reply[5]), history)
+        return cls(reply[1], token, int(reply[2]), reply[3], fields, int(reply[5]), history, int(reply[7]))
 
     @property
     def job_id(self) -> str:
@@ -96,6 +99,9 @@ class WorkerInfo:
     model: str
     warning: str | None = None
     """What whoever runs it should know, such as that no language model is configured."""
+
+    batch: int = 1
+    """How many tasks it takes at a time, if so many wait."""
 
 
 @dataclass(frozen=True)

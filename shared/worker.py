@@ -1,7 +1,6 @@
 """The worker's runtime, one for all stages: claim, compute, commit; beat; sweep; stop in good order."""
 
 import asyncio
-import random
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -14,6 +13,7 @@ from uuid import uuid4
 import structlog
 
 from shared.background import end
+from shared.backoff import backoff_s
 from shared.errors import CascadeError, EngineCrashed, EngineError, EngineTimeout, QueueUnavailable, QueueUnreadable
 from shared.queue import Queue
 from shared.steps import Extend, Steps
@@ -28,15 +28,11 @@ SWEEP_S = 1.0
 #: Between two tries to reach Redis.
 RECONNECT_S = 0.25
 
+#: How long a batch that has room waits for more, if there was a queue at all.
+LINGER_S = 0.005
+
 #: How long a worker that stops tries to hand a task back. It is reclaimed otherwise.
 GIVE_BACK_S = 2.0
-
-#: Retries wait a random time up to this, doubled for each attempt: random, so that tasks that failed together do not
-#: come back together.
-BACKOFF_S = 1.0
-
-#: An upstream may ask for more patience than its error's own limit, but not for more than this.
-MAX_RETRY_AFTER_S = 600.0
 
 ReplyT = TypeVar("ReplyT")
 
@@ -108,24 +104,25 @@ class Worker:
             await self._free.acquire()
             if self._stopping.is_set():
                 return
-            claim = None
+            batch: list[Claim] = []
             try:
                 async with self._taking:
-                    claim = await self._next_claim()
+                    batch = await self._batch_from(await self._next_claim())
             except (QueueUnavailable, QueueUnreadable):  # the latter where what is in its own hands cannot be read
                 self._in_doubt = True
                 await asyncio.sleep(RECONNECT_S)
-            if claim is None:
-                self._free.release()
+            if batch:
+                self._start(batch)
             else:
-                self._start(claim)
+                self._free.release()
 
-    def _start(self, claim: Claim) -> None:
+    def _start(self, batch: list[Claim]) -> None:
         self._token = uuid4().hex
-        if claim.task in self._running:  # reclaimed while this worker was paused, and come back to it
-            self._running[claim.task].cancel()
-        self._computing.add(claim.task)
-        self._running[claim.task] = asyncio.create_task(self._work(claim))
+        for claim in list(batch):  # a copy, since each leaves the batch when it is done
+            if claim.task in self._running:  # reclaimed while this worker was paused, and come back to it
+                self._running[claim.task].cancel()
+            self._computing.add(claim.task)
+            self._running[claim.task] = asyncio.create_task(self._work(claim, batch))
 
     async def _next_claim(self) -> Claim | None:
         """The next task to run. What is held but not running is astray, since no other call brings one meanwhile."""
@@ -141,6 +138,21 @@ class Worker:
             await self._quarantine(named)
             return None
 
+    async def _batch_from(self, first: Claim | None) -> list[Claim]:
+        """`first`, if there is one, and as much of what waits behind it as the handler takes at a time."""
+        if first is None:
+            return []
+        batch, size = [first], self._handler.info.batch if first.waiting else 1
+        try:
+            if len(batch) < size:
+                batch += await self._queue.claim_more(self.name, self._stage, _tokens(size - len(batch)))
+            if len(batch) < size:
+                await asyncio.sleep(LINGER_S)
+                batch += await self._queue.claim_more(self.name, self._stage, _tokens(size - len(batch)))
+        except (QueueUnavailable, QueueUnreadable):
+            self._in_doubt = True
+        return batch
+
     async def _quarantine(self, task: str | None) -> None:
         """Set aside what has just come, or the task that is named: no script can make sense of it."""
         if task is None:  # what runs is not what has just come
@@ -151,11 +163,12 @@ class Worker:
 
     # Working
 
-    async def _work(self, claim: Claim) -> None:
+    async def _work(self, claim: Claim, batch: list[Claim]) -> None:
+        """See a task through. The last of its batch makes room for the next one."""
         log = self._log.bind(job=claim.job_id, task=claim.task, attempt=claim.attempt)
         log.info("task_begun")
         started = time.monotonic()
-        following = None
+        following: list[Claim] = []
         steps = Steps(lambda step: self._persist(lambda: self._queue.extend(self.name, claim, step)))
         try:
             try:
@@ -163,7 +176,8 @@ class Worker:
             finally:
                 if self._is_current(claim):
                     self._computing.discard(claim.task)
-            verdict, following = await self._commit(claim, replace(outcome, steps=steps.recorded))
+            outcome = replace(outcome, steps=steps.recorded)
+            verdict, following = await self._commit(claim, outcome, is_last=batch == [claim])
             log.info(f"task_{verdict}", worked_s=round(time.monotonic() - started, 3))
         except asyncio.CancelledError:  # the job was cancelled, the task reclaimed, or the grace period is over
             await self._give_back(claim, log)
@@ -175,31 +189,33 @@ class Worker:
         finally:
             if self._is_current(claim):
                 del self._running[claim.task]
-            if following is None:
-                self._free.release()
-            else:
+            batch.remove(claim)
+            if following:
                 self._start(following)
+            elif not batch:
+                self._free.release()
 
     def _is_current(self, claim: Claim) -> bool:
         """Whether the caller is this worker's latest attempt at the task."""
         return self._running.get(claim.task) is asyncio.current_task()
 
-    async def _commit(self, claim: Claim, outcome: Outcome) -> tuple[str, Claim | None]:
+    async def _commit(self, claim: Claim, outcome: Outcome, *, is_last: bool) -> tuple[str, list[Claim]]:
         """Commit; and unless somebody else is at it, claim the next task in the same round trip."""
-        if not (self._taking.locked() or self._in_doubt or self._astray or self._stopping.is_set()):
+        if is_last and not (self._taking.locked() or self._in_doubt or self._astray or self._stopping.is_set()):
             try:
                 async with self._taking:
-                    return await self._queue.commit_and_claim(self.name, claim, outcome, self._token)
+                    verdict, next_claim = await self._queue.commit_and_claim(self.name, claim, outcome, self._token)
+                    return verdict, await self._batch_from(next_claim)
             except (QueueUnavailable, QueueUnreadable):  # the latter may be said of the next task
                 self._in_doubt = True
-        return await self._persist(lambda: self._queue.commit(self.name, claim, outcome)), None
+        return await self._persist(lambda: self._queue.commit(self.name, claim, outcome)), []
 
     async def _fail(self, claim: Claim, error: CascadeError, log: structlog.typing.FilteringBoundLogger) -> None:
         """Have the task done again later, or set it aside."""
         crashed = isinstance(error, EngineCrashed | EngineTimeout)
         tries = claim.attempt if error.is_blameless else claim.attempt - claim.excused
         again = error.retryable and tries < self._max_attempts * error.patience
-        delay_s = _backoff_s(claim.attempt, error) if again else None
+        delay_s = backoff_s(claim.attempt, error) if again else None
 
         def give_up() -> Awaitable[str]:
             if delay_s is None:
@@ -275,7 +291,5 @@ class Worker:
             task.cancel()
 
 
-def _backoff_s(attempt: int, error: CascadeError) -> float:
-    """Full jitter over an exponential curve up to the error's own limit, and never sooner than the upstream asks."""
-    delay_s = random.uniform(0, min(error.max_backoff_s, BACKOFF_S * 2 ** (attempt - 1)))
-    return round(max(delay_s, min(error.retry_after_s or 0.0, MAX_RETRY_AFTER_S)), 3)
+def _tokens(count: int) -> list[str]:
+    return [uuid4().hex for _ in range(count)]

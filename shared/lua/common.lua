@@ -307,5 +307,6 @@ local function begin(worker, token, stage, task)
       publish(job, 'processing', {stage = stage, attempt = attempt})
     end
   end
-  return {'begun', task, attempt, input, fields, tonumber(excused) or 0, stage == 'llm' and earlier_turns(job, field) or {}}
+  return {'begun', task, attempt, input, fields, tonumber(excused) or 0,
+    stage == 'llm' and earlier_turns(job, field) or {}, redis.call('LLEN', QUEUE .. stage)}
 end

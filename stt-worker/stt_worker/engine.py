@@ -1,12 +1,13 @@
 """What a speech recognition engine is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import EngineError, NoSpeech
+from shared.errors import CascadeError, EngineError, NoSpeech
 
 #: Mono samples at 16 kHz, shape [n], within -1 … 1.
 Samples = NDArray[np.float32]
@@ -23,6 +24,12 @@ class Transcript:
 
     language: str
     """ISO 639-1 code of the language heard."""
+
+    path: str | None = None
+    """Which of its ways the engine took, such as `short_10` or `full`: a word for the status and the metrics."""
+
+    fallback: str | None = None
+    """Why it took that way where a faster one would have done, such as `unlikely`."""
 
     def __post_init__(self) -> None:
         """What is no transcript must not be answered.
@@ -56,4 +63,15 @@ class SttEngine(Protocol):
         Raises:
             NoSpeech: nobody speaks.
         """
+        ...
+
+
+@runtime_checkable
+class BatchEngine(SttEngine, Protocol):
+    """An engine that hears several utterances in less time than one after the other."""
+
+    def transcribe_together(
+        self, recordings: Sequence[Samples], languages: Sequence[str | None]
+    ) -> list[Transcript | CascadeError | None]:
+        """For each of `recordings`, what `transcribe` would answer or raise; None where it must be asked alone."""
         ...

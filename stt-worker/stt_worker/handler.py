@@ -1,8 +1,10 @@
-"""What the STT stage does with a task."""
+"""What the STT stage does with its tasks."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from shared.engine_process import EngineProcess, warm_engine
 from shared.errors import InputMissing
@@ -10,8 +12,21 @@ from shared.job import stage_after, task_name
 from shared.steps import Extend
 from shared.storage import Storage
 from shared.task import Claim, Outcome, WorkerInfo
-from stt_worker.recognizer import Recognizer, load_recognizer
+from stt_worker.recognizer import Recognition, Recognizer, load_recognizer
 from stt_worker.settings import SttSettings
+from stt_worker.together import Together
+
+#: A recording that is longer shares its pass with nobody.
+MOST_TOGETHER_S = 30
+
+
+@dataclass(frozen=True)
+class Request:
+    """A recording to recognize."""
+
+    path: Path
+    language: str | None
+    duration_s: float
 
 
 class SttHandler:
@@ -22,26 +37,53 @@ class SttHandler:
     ) -> None:
         self.info = info
         self._process, self._storage, self._settings = process, storage, settings
+        self._together = Together(self._recognize_all)
 
     async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
         path = self._storage.input_path(claim.job_id)
         if not path.is_file():
             raise InputMissing
-        language = claim.fields.get("language_hint")
-        timeout_s = self._settings.stt_timeout_s
-        duration_s = await self._process.run(Recognizer.open, timeout_s, path)
-        timeout_s += duration_s * self._settings.stt_timeout_ratio
-        recognition = await self._process.run(Recognizer.recognize, timeout_s, path, language)
+        recognition = await self._recognize(claim, path)
+        transcript = recognition.transcript
         fields = {
-            "transcript": recognition.transcript.text,
-            "language": recognition.transcript.language,
+            "transcript": transcript.text,
+            "language": transcript.language,
             "input_duration_s": f"{recognition.duration_s:.3f}",
             "engine:stt": self.info.engine,
             "model:stt": self.info.model,
         }
-        heard = ("transcript", {"text": recognition.transcript.text, "language": recognition.transcript.language})
+        if transcript.path:
+            fields["path:stt"] = transcript.path
+        if transcript.fallback:
+            fields["fallback:stt"] = transcript.fallback
+        heard = ("transcript", {"text": transcript.text, "language": transcript.language})
         follows = stage_after(claim.fields["route"], "stt")
         return Outcome(fields, [(task_name(follows, claim.job_id), "")] if follows else [], events=[heard])
+
+    async def _recognize(self, claim: Claim, path: Path) -> Recognition:
+        with self._together.on_the_way() as ask_together:
+            duration_s = await self._process.run(Recognizer.open, self._settings.stt_timeout_s, path)
+            request = Request(path, claim.fields.get("language_hint"), duration_s)
+            # What was tried before goes alone: it may have been what ended the engine under all who were with it.
+            if claim.attempt == 1 and duration_s <= MOST_TOGETHER_S:
+                recognition = await ask_together(request)
+                if recognition is not None:
+                    return recognition
+        return await self._recognize_alone(request)
+
+    async def _recognize_alone(self, request: Request) -> Recognition:
+        timeout_s = self._timeout_s(request.duration_s)
+        return await self._process.run(Recognizer.recognize, timeout_s, request.path, request.language)
+
+    async def _recognize_all(self, requests: Sequence[Request]) -> Sequence[Recognition | Exception | None]:
+        if len(requests) == 1:
+            return [await self._recognize_alone(requests[0])]
+        timeout_s = self._timeout_s(sum(request.duration_s for request in requests))
+        named = [(request.path, request.language) for request in requests]
+        return await self._process.run(Recognizer.recognize_together, timeout_s, named)
+
+    def _timeout_s(self, duration_s: float) -> float:
+        return self._settings.stt_timeout_s + duration_s * self._settings.stt_timeout_ratio
 
 
 @asynccontextmanager
@@ -52,4 +94,5 @@ async def open_stt(settings: SttSettings, storage: Storage) -> AsyncIterator[Stt
         StartupError: the engine or its model is missing.
     """
     async with warm_engine("stt", partial(load_recognizer, settings), settings.log_level) as (process, info):
-        yield SttHandler(process, info, storage, settings)
+        batch = await process.run(Recognizer.batch_size, settings.stt_timeout_s)
+        yield SttHandler(process, replace(info, batch=batch), storage, settings)

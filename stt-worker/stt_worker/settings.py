@@ -25,6 +25,13 @@ class SttSettings(WorkerSettings):
     stt_threads: int = Field(default=0, ge=0)
     """Threads of one worker; 0 takes what the container's CPU limit allows, 8 at most."""
 
+    stt_short_window: Literal["auto", "off"] = "auto"
+    """`auto` lets faster-whisper hear a short utterance in a window shorter than 30 s if its language is known, and
+    again in the full one if the result looks doubtful; `off` never does."""
+
+    stt_batch: int = Field(default=8, ge=1)
+    """How many short utterances one worker recognizes at once, if so many wait."""
+
     stt_language: str = ""
     """ISO 639-1 code of the language that is always spoken; empty detects it for each recording."""
 

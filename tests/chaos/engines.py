@@ -5,7 +5,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from chaos import content
 from chaos.orders import Orders
 from llm_worker.engine import Prompt
-from shared.errors import ModelRefused, ModelUnavailable, NoSpeech
+from shared.errors import CascadeError, ModelRefused, ModelUnavailable, NoSpeech
 from stt_worker.engine import Samples, Transcript
 from tts_worker.engine import Speech
 
@@ -59,6 +59,17 @@ class ErraticStt:
             return garbage
         _misbehave(kind)
         return Transcript(content.transcript(number), language or "en")
+
+    def transcribe_together(
+        self, recordings: Sequence[Samples], languages: Sequence[str | None]
+    ) -> list[Transcript | CascadeError | None]:
+        return [self._answer(*each) for each in zip(recordings, languages, strict=True)]
+
+    def _answer(self, samples: Samples, language: str | None) -> Transcript | CascadeError | None:
+        try:
+            return self.transcribe(samples, language)
+        except CascadeError as error:
+            return error
 
 
 class ErraticTts:

@@ -90,7 +90,7 @@ async def test_a_damaged_job_stops_nobody(driver, queue, redis, mistake, moment)
 @pytest.mark.parametrize(("value", "fails"), [(JUNK, False), (b"1e300", True), (b"-5", True)])
 async def test_damaged_numbers_of_an_answer_stop_nobody(driver, queue, redis, field, value, fails, monkeypatch):
     """However large: Redis does not count up to them, workers live on, and the job comes to some end."""
-    monkeypatch.setattr("shared.worker.BACKOFF_S", 0.001)
+    monkeypatch.setattr("shared.backoff.BACKOFF_S", 0.001)
     monkeypatch.setattr("shared.worker.SWEEP_S", 0.1)
     monkeypatch.setattr("shared.queue.BLOCK_S", 0.05)
     damage = {field: value}

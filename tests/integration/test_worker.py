@@ -1,49 +1,17 @@
 """The worker's runtime: what it does when tasks fail, jobs are cancelled, Redis goes away, or it is told to stop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 
 from fakes.handlers import FakeHandler
 from shared.errors import EngineCrashed, ModelUnavailable, NoSpeech, StorageFull
-from shared.job import Job
 from shared.keys import KEYS
 from shared.queue import Queue
 from shared.task import Claim, Outcome
-from shared.worker import Worker
+from working import ended, running, until
 
 pytestmark = pytest.mark.redis
-
-
-@asynccontextmanager
-async def running(queue: Queue, handler: FakeHandler, **options: object) -> AsyncIterator[Worker]:
-    """A worker at work, stopped at the end of the block."""
-    worker = Worker(queue, handler, **{"max_attempts": 5, "grace_s": 5.0} | options)
-    task = asyncio.create_task(worker.run())
-    try:
-        yield worker
-    finally:
-        worker.stop()
-        await asyncio.wait_for(task, 20)
-
-
-async def until(condition: Callable[[], Awaitable[object]], within_s: float = 15) -> None:
-    async with asyncio.timeout(within_s):
-        while not await condition():  # noqa: ASYNC110 (what is waited for happens in Redis)
-            await asyncio.sleep(0.02)
-
-
-async def ended(queue: Queue, job_id: str) -> Job:
-    async def has_ended() -> bool:
-        job = await queue.job(job_id)
-        return job is not None and job.has_ended
-
-    await until(has_ended)
-    job = await queue.job(job_id)
-    assert job is not None
-    return job
 
 
 async def test_it_works_off_what_waits_and_what_comes(driver, queue):
@@ -105,7 +73,7 @@ async def test_no_retry_comes_sooner_than_the_upstream_asked(driver, queue):
 
 async def test_a_full_disk_is_waited_out_for_longer_than_other_errors(driver, queue, monkeypatch):
     """No job is to blame for it, and all are met by it: a job may meet it four times as often before it fails."""
-    monkeypatch.setattr("shared.worker.BACKOFF_S", 0.001)
+    monkeypatch.setattr("shared.backoff.BACKOFF_S", 0.001)
 
     async def find_no_room(_claim: Claim) -> Outcome:
         raise StorageFull
@@ -118,7 +86,7 @@ async def test_a_full_disk_is_waited_out_for_longer_than_other_errors(driver, qu
 
 async def test_what_a_full_disk_has_cost_does_not_count_against_the_job(driver, queue, monkeypatch):
     """When there is room again, other errors may pass as often as ever."""
-    monkeypatch.setattr("shared.worker.BACKOFF_S", 0.001)
+    monkeypatch.setattr("shared.backoff.BACKOFF_S", 0.001)
     errors = [StorageFull(), StorageFull(), StorageFull(), ModelUnavailable()]
 
     async def stumble(_claim: Claim) -> Outcome:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.redis
 @pytest.fixture(autouse=True)
 def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits here for what comes later."""
-    monkeypatch.setattr("shared.worker.BACKOFF_S", 0.001)
+    monkeypatch.setattr("shared.backoff.BACKOFF_S", 0.001)
     monkeypatch.setattr("shared.queue.BLOCK_S", 0.05)
     monkeypatch.setattr("shared.worker.SWEEP_S", 0.1)
 

@@ -3,12 +3,13 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from llm_worker.engine import Prompt
+from shared.errors import CascadeError
 from stt_worker.engine import Samples, Transcript
 from tts_worker.engine import Speech
 
@@ -62,3 +63,18 @@ def load_llm(_settings: object) -> SlowLlm:
 
 def load_tts(_settings: object) -> SlowTts:
     return SlowTts()
+
+
+class SlowBatchStt(SlowStt):
+    """Takes as long for many as for one."""
+
+    name = "slow-batch"
+
+    def transcribe_together(
+        self, recordings: Sequence[Samples], languages: Sequence[str | None]
+    ) -> list[Transcript | CascadeError | None]:
+        return [self.transcribe(recordings[0], languages[0])] * len(recordings)
+
+
+def load_batch_stt(_settings: object) -> SlowBatchStt:
+    return SlowBatchStt()
