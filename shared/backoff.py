@@ -14,5 +14,5 @@ MAX_RETRY_AFTER_S = 600.0
 
 def backoff_s(attempt: int, error: CascadeError) -> float:
     """Full jitter over an exponential curve up to the error's own limit, and never sooner than the upstream asks."""
-    delay_s = random.uniform(0, min(error.maxbackoff_s, BACKOFF_S * 2 ** (attempt - 1)))
+    delay_s = random.uniform(0, min(error.max_backoff_s, BACKOFF_S * 2 ** (attempt - 1)))
     return round(max(delay_s, min(error.retry_after_s or 0.0, MAX_RETRY_AFTER_S)), 3)
