@@ -26,7 +26,7 @@ up: setup ## start the whole stack without Docker, until Ctrl-C
 	@$(BIN)/cascade up
 
 test: setup ## run all tests; what needs Docker or Chromium is skipped where there is none
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --no-loadscope-reorder # by folder: those with whole stacks take longest and begin first
 
 chaos: setup ## kill, cut and fill up everything, and check that no job is lost (JOBS=1000 FAULTS=300 SEED=1)
 	PYTHONPATH=tests $(BIN)/python -m chaos $(if $(JOBS),--jobs $(JOBS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED)) $(if $(FSYNC),--appendfsync $(FSYNC))
