@@ -93,6 +93,17 @@ def test_strange_text_is_spoken_somehow(engine: TtsEngine, text: str) -> None:
     assert loudness(engine.synthesize(text, None, None)) > 500
 
 
+@pytest.mark.parametrize(("asked", "cpus", "threads"), [(3, 64, 3), (0, 1, 1), (0, 2, 2), (0, 3, 2), (0, 8, 4)])
+def test_the_threads_follow_the_setting_or_the_container(
+    monkeypatch: pytest.MonkeyPatch, asked: int, cpus: int, threads: int
+) -> None:
+    """TTS_THREADS as it is; without it two of the container's CPUs, or half where that is more."""
+    monkeypatch.setattr(piper, "available_cpus", lambda: cpus)
+    engine = piper.load(TtsSettings(tts_voice=NAME, models_dir=FOLDER, tts_threads=asked))
+    options = engine._default.piper.session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (threads, 1)
+
+
 def test_an_endless_sentence_is_spoken_in_pieces(engine: piper.PiperEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The model never gets more than it can hold in memory, and still every word is spoken."""
     sizes = []

@@ -32,7 +32,7 @@ class TtsSettings(WorkerSettings):
     """How long speaking a sentence may take before its engine is ended and started anew; long texts get more."""
 
     tts_threads: int = Field(default=0, ge=0)
-    """Threads of one worker; 0 takes half of what the container's CPU limit allows."""
+    """Threads of one worker; 0 takes two of the CPUs that the container may use, or half where that is more."""
 
     @field_validator("tts_voices")
     @classmethod
