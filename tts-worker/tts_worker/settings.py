@@ -34,6 +34,10 @@ class TtsSettings(WorkerSettings):
     tts_threads: int = Field(default=0, ge=0)
     """Threads of one worker; 0 takes two of the CPUs that the container may use, or half where that is more."""
 
+    tts_cache_mb: float = Field(default=64, ge=0)
+    """What is spoken may be used again for the same text, for as long as a job that has it keeps its segments: so many
+    megabytes of 1,000,000 bytes, for all workers on the volume. 0 speaks each text anew."""
+
     @field_validator("tts_voices")
     @classmethod
     def _of_languages(cls, voices: str) -> str:
