@@ -72,6 +72,7 @@ async def erase_cancelled(queue: Queue, storage: Storage) -> None:
 async def remove_strays(queue: Queue, storage: Storage, older_than_s: float = _STRAY_S) -> None:
     """Remove files that no job knows of, and the segments of answers that are whole."""
     await asyncio.to_thread(storage.drop_partial, older_than_s)
+    await asyncio.to_thread(storage.drop_unowned)  # left by an API that died while it erased
     for job_id in await asyncio.to_thread(storage.jobs_with_files, older_than_s):
         try:
             job = await queue.job(job_id)

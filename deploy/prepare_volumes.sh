@@ -4,7 +4,7 @@
 #   CASCADE_UID, CASCADE_GID: the services' user and group
 set -eu
 
-for folder in /data /data/input /data/work /data/output; do
+for folder in /data /data/input /data/work /data/output /data/cache; do
     mkdir -p "$folder"
     owner=$(stat -c %u "$folder")
     if [ "$owner" != 0 ] && [ "$owner" != "$CASCADE_UID" ]; then

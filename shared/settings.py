@@ -24,7 +24,7 @@ class SharedSettings(BaseSettings):
     """Its password, where it wants one and `redis_url` does not carry it."""
 
     data_dir: Path = Path("shared_data")
-    """The volume that all services share: `input/`, `work/` and `output/` lie in it."""
+    """The volume that all services share: `input/`, `work/`, `output/` and `cache/` lie in it."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much is logged. One JSON object a line."""

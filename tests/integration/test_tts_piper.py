@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from shared.errors import InputError
+from shared.storage import Storage
+from shared.task import Claim, Outcome
 from tts_worker.engine import Speech, TtsEngine
 from tts_worker.engines import piper
+from tts_worker.handler import TtsHandler, open_tts
 from tts_worker.settings import TtsSettings
 
 pytestmark = pytest.mark.models
@@ -91,6 +94,38 @@ def test_nothing_to_say_is_a_short_silence(engine: TtsEngine, text: str) -> None
 def test_strange_text_is_spoken_somehow(engine: TtsEngine, text: str) -> None:
     """Whatever a model writes becomes sound, not a crash."""
     assert loudness(engine.synthesize(text, None, None)) > 500
+
+
+@pytest.mark.parametrize(("asked", "cpus", "threads"), [(3, 64, 3), (0, 1, 1), (0, 2, 2), (0, 3, 2), (0, 8, 4)])
+def test_the_threads_follow_the_setting_or_the_container(
+    monkeypatch: pytest.MonkeyPatch, asked: int, cpus: int, threads: int
+) -> None:
+    """TTS_THREADS as it is; without it two of the container's CPUs, or half where that is more."""
+    monkeypatch.setattr(piper, "available_cpus", lambda: cpus)
+    engine = piper.load(TtsSettings(tts_voice=NAME, models_dir=FOLDER, tts_threads=asked))
+    options = engine._default.piper.session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (threads, 1)
+
+
+async def test_a_worker_speaks_a_text_once(tmp_path: Path) -> None:
+    """A second job gets the very bytes, since Piper would never say the same twice; a new start speaks anew."""
+    storage = Storage(tmp_path)
+    storage.prepare()
+    settings = TtsSettings(tts_voice=NAME, models_dir=FOLDER, tts_threads=1, data_dir=tmp_path)
+
+    async def never(_step: Outcome) -> None:
+        raise AssertionError
+
+    async def spoken(handler: TtsHandler, job: str) -> Path:
+        outcome = await handler.handle(Claim(f"tts:{job}:0", "token", 1, TEXT, {"language": "en"}, 0), never)
+        assert outcome.part
+        return storage.absolute(outcome.part[1])
+
+    async with open_tts(settings, storage) as handler:
+        first, second = await spoken(handler, "a"), await spoken(handler, "b")
+        assert first.samefile(second)
+    async with open_tts(settings, storage) as handler:
+        assert not (await spoken(handler, "c")).samefile(first)
 
 
 def test_an_endless_sentence_is_spoken_in_pieces(engine: piper.PiperEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,6 +179,17 @@ async def test_half_written_files_are_removed(volume: Path, storage: Storage, fi
     assert files() == ["input/.x-2.part"]
 
 
+async def test_shared_sound_goes_with_its_last_job(fake_queue: Queue, storage: Storage, files: Files) -> None:
+    """What an API that died while it erased a job has left of it for other jobs goes with the next round."""
+    segment = storage.write_segment("a" * 32, 0, "token", b"x")
+    storage.share_segment(segment, "key", 1_000)
+    await housekeeping.remove_strays(fake_queue, storage)
+    assert "cache/key" in files()
+    storage.absolute(segment).unlink()
+    await housekeeping.remove_strays(fake_queue, storage)
+    assert files() == []
+
+
 async def test_the_sweeps_do_not_stop_for_one_another(
     fake_queue: Queue, storage: Storage, monkeypatch: pytest.MonkeyPatch, logs: list[dict[str, object]]
 ) -> None:

@@ -12,6 +12,7 @@ from shared.steps import Extend
 from shared.storage import Storage
 from shared.task import Claim, Outcome, WorkerInfo
 from tts_worker import wav
+from tts_worker.cache import SpeechCache
 from tts_worker.engine import TtsEngine
 from tts_worker.pieces import pieces_of
 from tts_worker.settings import TtsSettings
@@ -35,6 +36,7 @@ class TtsHandler:
     ) -> None:
         self.info = info
         self._process, self._storage, self._settings = process, storage, settings
+        self._cache = SpeechCache(storage, settings)
 
     async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
         if claim.part is None:
@@ -44,15 +46,19 @@ class TtsHandler:
     async def _speak(self, claim: Claim) -> Outcome:
         language = claim.fields.get("language")
         voice = claim.fields.get("voice") or self._settings.voice_of(language)
-        timeout_s = self._settings.tts_timeout_s + len(claim.input) * SECONDS_A_CHARACTER
-        speech = await self._process.run(TtsEngine.synthesize, timeout_s, claim.input, language, voice)
-        speech = speech.followed_by(_pause_s(claim.input))
-        index, data = int(claim.part or 0), wav.encode(speech)
-        name = await asyncio.to_thread(self._storage.write_segment, claim.job_id, index, claim.token, data)
+        index, key = int(claim.part or 0), self._cache.key(self.info, claim.input, language, voice)
+        name = await asyncio.to_thread(self._cache.get, claim, index, key)
+        if name is None:
+            timeout_s = self._settings.tts_timeout_s + len(claim.input) * SECONDS_A_CHARACTER
+            speech = await self._process.run(TtsEngine.synthesize, timeout_s, claim.input, language, voice)
+            data = wav.encode(speech.followed_by(_pause_s(claim.input)))
+            name = await asyncio.to_thread(self._storage.write_segment, claim.job_id, index, claim.token, data)
+            await asyncio.to_thread(self._cache.put, name, key)
+        duration_s = await asyncio.to_thread(wav.duration_s, self._storage.absolute(name))
         return Outcome(
             {"engine:tts": self.info.engine, "model:tts": _name(voice) if voice else self.info.model},
             part=(index, name),
-            events=[("segment", {"index": index, "duration_s": round(speech.duration_s, 3), "path": name})],
+            events=[("segment", {"index": index, "duration_s": round(duration_s, 3), "path": name})],
         )
 
     async def _join(self, claim: Claim) -> Outcome:
@@ -90,4 +96,6 @@ async def open_tts(settings: TtsSettings, storage: Storage) -> AsyncIterator[Tts
         StartupError: the engine or its voice is missing.
     """
     async with warm_engine("tts", partial(load_synthesizer, settings), settings.log_level) as (process, info):
+        # A voice may have been replaced by another of the same name, and an engine by its next version.
+        await asyncio.to_thread(storage.drop_shared)
         yield TtsHandler(process, info, storage, settings)

@@ -32,7 +32,11 @@ class TtsSettings(WorkerSettings):
     """How long speaking a sentence may take before its engine is ended and started anew; long texts get more."""
 
     tts_threads: int = Field(default=0, ge=0)
-    """Threads of one worker; 0 takes half of what the container's CPU limit allows."""
+    """Threads of one worker; 0 takes two of the CPUs that the container may use, or half where that is more."""
+
+    tts_cache_mb: float = Field(default=64, ge=0)
+    """What is spoken may be used again for the same text, for as long as a job that has it keeps its segments: so many
+    megabytes of 1,000,000 bytes, for all workers on the volume. 0 speaks each text anew."""
 
     @field_validator("tts_voices")
     @classmethod

@@ -24,6 +24,12 @@ def encode(speech: Speech) -> bytes:
     return buffer.getvalue()
 
 
+def duration_s(path: Path) -> float:
+    """How long the WAV file `path` is, in s."""
+    rate_hz, frames = _rate_and_frames(path)
+    return frames / rate_hz
+
+
 def join(segments: Sequence[Path], to: BinaryIO) -> float:
     """Write the WAV files `segments` into `to` as one; return its duration in s.
 
