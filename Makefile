@@ -41,7 +41,7 @@ check: setup ## format, lint, types, import rules
 audit: setup ## look the pins up among known vulnerabilities; needs PyPI's advisory data
 	$(BIN)/uv tool run --quiet pip-audit --strict --disable-pip --no-deps -r requirements-dev.txt
 
-bench: setup ## measure how soon an answer is heard, and what the pipeline costs, beside others, as ratios
+bench: setup ## measure recognition, first audio and what the pipeline costs, beside others, as ratios
 	$(BIN)/python -m bench
 
 lock: setup ## write the pins anew from pyproject.toml

@@ -1,4 +1,4 @@
-"""`python -m bench [pipeline|first-audio|upload|memory|listeners]`; without a word all of them."""
+"""`python -m bench [pipeline|first-audio|recognition|upload|memory|listeners]`; without a word all of them."""
 
 import argparse
 
@@ -6,21 +6,28 @@ from bench.first_audio import measure_first_audio
 from bench.listeners import measure_listeners
 from bench.memory import measure_memory
 from bench.pipeline import measure_pipeline
+from bench.recognition import measure_recognition
 from bench.upload import measure_upload
 
 MEASUREMENTS = {
     "pipeline": measure_pipeline,
     "first-audio": measure_first_audio,
+    "recognition": measure_recognition,
     "upload": measure_upload,
     "memory": measure_memory,
     "listeners": measure_listeners,
 }
 
+#: How often each is measured, in turn, where nobody says.
+ROUNDS = {name: 5 if name == "recognition" else 3 for name in MEASUREMENTS}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("what", nargs="*", help=f"any of {', '.join(MEASUREMENTS)}; default: all")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured, in turn; default: 3")
+    parser.add_argument(
+        "--rounds", type=int, help="how often each is measured, in turn; default: 5 for recognition, else 3"
+    )
     parser.add_argument("--jobs", type=int, default=1000, help="jobs of one throughput run; default: 1000")
     arguments = parser.parse_args()
     unknown = set(arguments.what) - MEASUREMENTS.keys()
@@ -28,7 +35,8 @@ def main() -> None:
         parser.error(f"there is no {', '.join(sorted(unknown))}")
     for name, measure in MEASUREMENTS.items():
         if not arguments.what or name in arguments.what:
-            measure(arguments)
+            rounds = arguments.rounds or ROUNDS[name]
+            measure(argparse.Namespace(rounds=rounds, jobs=arguments.jobs))
 
 
 if __name__ == "__main__":
