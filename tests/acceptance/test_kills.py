@@ -131,3 +131,29 @@ def test_a_killed_tts_worker_costs_the_segment_in_hand(services):
     assert segments == 12
     assert job["attempts"]["tts"] == segments + 1 + 1, "each once, one twice, and the join"
     assert set(spoken) <= set(services.files())
+
+
+def test_a_worker_killed_with_a_batch_in_hand_harms_none_of_it(services, own_redis):
+    """Jobs that one claim took together: one is cancelled, then the worker is killed; another ends the rest."""
+    services.own_settings = {name: {"STT_ENGINE": "slow-batch"} for name in ("stt", "stt-2")}
+    services.start("api", "stt", "llm", "tts")
+    services.wait_until_ready()
+    services.delay("stt", 2)
+    first = services.upload()
+    services.until_working(first, "stt")
+    services.delay("stt", 30)
+    batch = [services.upload() for _ in range(4)]
+    for job_id in batch:
+        services.until_working(job_id, "stt")
+    gone, *others = batch
+    assert services.client.delete(f"/jobs/{gone}").is_success
+    services.delay("stt", 0)
+    services.start("stt-2")
+    services.wait_until_ready(stt=2)
+    services.kill("stt")
+    for job_id in (first, *others):
+        job = services.ended(job_id)
+        assert job["status"] == "completed", (job, services.logs())
+        assert events(own_redis, job_id).count("completed") == 1
+        assert job["attempts"]["stt"] == (1 if job_id == first else 2)
+    assert len([name for name in services.files() if name.startswith("output/")]) == 4
