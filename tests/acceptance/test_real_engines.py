@@ -59,12 +59,13 @@ def test_real_engines_answer_a_spoken_question(services, request):
     """What was said is heard to the word, the model's answer arrives whole, and Piper speaks all of it."""
     model = request.node.callspec.params["services"]
     assert services.client.get("/readyz").json()["stages"]["llm"]["warnings"] == []
-    for sample in (
-        "how-much-is-seven-plus-five.webm",
-        "how-much-is-seven-plus-five.m4a",
-        "set-a-timer-for-ten-minutes.wav",
+    for sample, told, path in (
+        ("how-much-is-seven-plus-five.webm", {}, "full"),
+        ("how-much-is-seven-plus-five.m4a", {"language": "en"}, "short_8"),
+        ("set-a-timer-for-ten-minutes.wav", {"language": "en-US"}, "short_8"),
     ):
-        job = services.ended(services.upload(SAMPLES / sample))
+        job = services.ended(services.upload(SAMPLES / sample, **told))
+        assert job["timings"]["stages"]["stt"]["path"] == path
         assert job["status"] == "completed", (job, services.logs())
         assert words(job["transcript"]) == words(SENTENCES[sample])
         assert job["language"] == "en"
