@@ -45,7 +45,7 @@ def chunks(body: bytes, size: int = 65_536) -> list[bytes]:
 
 def settles(files: Files, count: int) -> bool:
     """Whether there come to be `count` files on the volume."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30  # a busy disk may take long to forget a file
     while len(files()) != count and time.monotonic() < deadline:
         time.sleep(0.01)
     return len(files()) == count
