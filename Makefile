@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := $(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
 
-.PHONY: help setup demo up test chaos check audit bench lock
+.PHONY: help setup demo up test chaos check audit bench performance lock
 .DEFAULT_GOAL := help
 
 help: ## list these words
@@ -43,6 +43,10 @@ audit: setup ## look the pins up among known vulnerabilities; needs PyPI's advis
 
 bench: setup ## measure recognition, first audio and what the pipeline costs, beside others, as ratios
 	$(BIN)/python -m bench
+
+performance: setup ## the same for docs/performance.md, with its plots
+	$(BIN)/python -m bench recognition depth saturation first-audio --json docs/performance/measured.json
+	$(BIN)/python -m bench.performance docs/performance/measured.json
 
 lock: setup ## write the pins anew from pyproject.toml
 	$(LOCK) --extra dev -o requirements-dev.txt

@@ -1,12 +1,16 @@
 """`python -m bench [pipeline|first-audio|recognition|upload|memory|listeners]`; without a word all of them."""
 
 import argparse
+import shlex
+import sys
+from pathlib import Path
 
 from bench.first_audio import measure_first_audio
 from bench.listeners import measure_listeners
 from bench.memory import measure_memory
 from bench.pipeline import measure_pipeline
 from bench.recognition import measure_recognition
+from bench.results import write
 from bench.upload import measure_upload
 
 MEASUREMENTS = {
@@ -29,6 +33,7 @@ def main() -> None:
         "--rounds", type=int, help="how often each is measured, in turn; default: 5 for recognition, else 3"
     )
     parser.add_argument("--jobs", type=int, default=1000, help="jobs of one throughput run; default: 1000")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured there, too")
     arguments = parser.parse_args()
     unknown = set(arguments.what) - MEASUREMENTS.keys()
     if unknown:
@@ -37,6 +42,8 @@ def main() -> None:
         if not arguments.what or name in arguments.what:
             rounds = arguments.rounds or ROUNDS[name]
             measure(argparse.Namespace(rounds=rounds, jobs=arguments.jobs))
+    if arguments.json:
+        write(arguments.json, shlex.join(["python", "-m", "bench", *sys.argv[1:]]))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from statistics import median
 from rich.progress import track
 
 from bench.recognizers import Cascade, Heard, Kind, Samples, Stock, recognizing
+from bench.results import keep
 from bench.speech import silence, utterance
 from bench.spread import ratios, spread
 from bench.table import print_table
@@ -19,7 +20,7 @@ from shared.cpu import available_cpus
 #: The utterance of which most is told.
 QUESTION_S = 5
 
-LENGTHS_S = (1, 2, 5, 10, 20, 30)
+LENGTHS_S = (1, 5, 10, 20, 30)
 
 KINDS = {
     "stock": Kind(Stock),
@@ -44,6 +45,9 @@ FEW = ("stock", "stock, language known", "cascade", "cascade, language known")
 #: And where each call takes many seconds.
 FEWEST = ("stock", "cascade, language known")
 
+#: Where much time is spent and no aim depends on it.
+FEW_ROUNDS = 3
+
 #: How many utterances wait at once.
 WAITING = 8
 
@@ -58,15 +62,18 @@ def measure_recognition(arguments: argparse.Namespace) -> None:
         shapes = {
             "tiny": _one_utterance(root, "tiny", QUESTION_S, FEW, rounds),
             "base": _one_utterance(root, "base", QUESTION_S, list(CONTENDERS), rounds),
-            "small": _one_utterance(root, "small", QUESTION_S, FEWEST, rounds),
+            "small": _one_utterance(root, "small", QUESTION_S, FEWEST, min(rounds, FEW_ROUNDS)),
         }
         others = [length for length in LENGTHS_S if length != QUESTION_S]
-        lengths = {length: _one_utterance(root, "base", length, FEW, rounds) for length in others}
+        lengths = {length: _one_utterance(root, "base", length, FEW, min(rounds, FEW_ROUNDS)) for length in others}
         lengths[QUESTION_S] = shapes["base"]
         nobody = _silence(root, rounds)
         waiting = _waiting(root, rounds)
+    keep("recognition_by_length", {length: lengths[length] for length in LENGTHS_S})
+    keep("recognition_by_shape", shapes)
     for shape, figures in shapes.items():
-        _print(f"A question of {QUESTION_S} s, Whisper's {shape} shape, int8 ({rounds} rounds)", figures)
+        taken = len(figures["stock"]["elapsed_s"])
+        _print(f"A question of {QUESTION_S} s, Whisper's {shape} shape, int8 ({taken} rounds)", figures)
     _print_lengths(lengths)
     _print(f"{QUESTION_S} s in which nobody speaks, base shape ({rounds} rounds)", nobody)
     _print(f"{WAITING} utterances of {QUESTION_S} s that wait, tiny shape, language known ({rounds} rounds)", waiting)

@@ -1,0 +1,94 @@
+"""`python -m bench.performance FILE`: draw what a run has written, and put its tables into docs/performance.md."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("svg")
+from matplotlib import pyplot
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE, PICTURES = DOCS / "performance.md", DOCS / "performance"
+
+BEGIN, END = "<!-- measured: written by `make performance` -->", "<!-- end of what was measured -->"
+
+#: Whom the curves compare, and in which colour; all can be told apart by those who see no red or no green.
+CURVES = {
+    "stock": "#999999",
+    "stock, language known": "#d55e00",
+    "cascade": "#56b4e9",
+    "cascade, language known": "#0072b2",
+}
+
+#: The same input gives the same file.
+STYLE = {"svg.hashsalt": "cascade", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10}
+
+
+def draw_lengths(by_length: Mapping[str, Any], path: Path) -> None:
+    """Time to transcript by the length of what was said."""
+    lengths = sorted(by_length, key=int)
+    figure, axes = pyplot.subplots(figsize=(7, 4))
+    for name, colour in CURVES.items():
+        seconds = [by_length[length][name]["elapsed_s"] for length in lengths]
+        places = [int(length) for length in lengths]
+        axes.plot(places, [median(each) for each in seconds], marker="o", color=colour, label=name)
+        axes.fill_between(places, list(map(min, seconds)), list(map(max, seconds)), color=colour, alpha=0.2, lw=0)
+    axes.set(xlabel="utterance, s", ylabel="time to transcript, s", ylim=(0, None), xlim=(0, None))
+    axes.set_title("Whisper's base shape, int8: median, and least to most", fontsize=10)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def draw_shapes(by_shape: Mapping[str, Any], path: Path) -> None:
+    """Time to transcript by the model's size."""
+    figure, axes = pyplot.subplots(figsize=(7, 3))
+    names = ("stock", "cascade, language known")
+    for offset, name in zip((0.2, -0.2), names, strict=True):
+        seconds = [median(figures[name]["elapsed_s"]) for figures in by_shape.values()]
+        places = [place + offset for place in range(len(by_shape))]
+        bars = axes.barh(places, seconds, height=0.38, color=CURVES[name], label=name)
+        axes.bar_label(bars, fmt="%.2f s", padding=3)
+    axes.set_yticks(range(len(by_shape)), list(by_shape))
+    axes.set(xlabel="time to transcript of 5 s, s")
+    axes.margins(x=0.15)
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None}, facecolor="white")
+    pyplot.close(figure)
+    path.write_text("\n".join(line.rstrip() for line in path.read_text().splitlines()) + "\n")
+
+
+def as_markdown(measured: Mapping[str, Any]) -> str:
+    """The day, the machine, the command, and each table."""
+    parts = [f"Measured {measured['date']} on {measured['machine']}, by `{measured['command']}`."]
+    for table in measured["tables"]:
+        lines = [table["heads"], ["---", *["---:"] * (len(table["heads"]) - 1)], *table["rows"]]
+        parts += [f"### {table['title']}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
+    return "\n\n".join(parts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.performance", description=__doc__)
+    parser.add_argument("file", type=Path, help="what `python -m bench … --json FILE` has written")
+    measured = json.loads(parser.parse_args().file.read_text())
+    PICTURES.mkdir(exist_ok=True)
+    with pyplot.rc_context(STYLE):
+        draw_lengths(measured["figures"]["recognition_by_length"], PICTURES / "lengths.svg")
+        draw_shapes(measured["figures"]["recognition_by_shape"], PICTURES / "shapes.svg")
+    head, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    PAGE.write_text(f"{head}{BEGIN}\n\n{as_markdown(measured)}\n\n{END}{tail}")
+
+
+if __name__ == "__main__":
+    main()
