@@ -1,0 +1,170 @@
+"""Turns a minute while all jobs wait already: the whole stack beside its engines alone and the straightforward way."""
+
+import argparse
+import os
+import tempfile
+import time
+import wave
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from rich.progress import track
+
+from bench.redis_server import running_redis
+from bench.speech import RATE_HZ, utterance
+from bench.spread import ratios, spread
+from bench.stacks import Place, Speak, cascade, engines_alone, straightforward_pipeline
+from bench.table import print_table
+from bench.whisper_shapes import TOKENS_PER_S, make_whisper
+
+QUESTION_S = 5
+
+#: How many cores all have, the benchmark's own process included, which rests meanwhile.
+CORES = (1, 2)
+
+#: As many as the product's STT worker takes at a time.
+BATCH = 8
+
+VOICE = Path(__file__).parents[1] / "tests" / "models" / "tiny-piper" / "en_US-fixture-low.onnx"
+
+#: Until the threads of those that have computed spin no more.
+SETTLE_S = 0.5
+
+
+@dataclass
+class Contender:
+    title: str
+    start: Callable[[Place], AbstractContextManager[Speak]]
+    turns: int
+    warm_up_turns: int
+    """Before the first that counts, each time it is started."""
+    rests: bool = True
+    """Whether it takes nothing while others have their turn. One that does is started anew for each of its own."""
+    turns_per_min: list[float] = field(default_factory=list)
+    cpu_s: list[float] = field(default_factory=list)
+    """Of a turn."""
+
+
+def _contenders() -> list[Contender]:
+    """The slow get fewer turns, since their rate does not depend on how many there are."""
+    return [
+        # Its first question is on its way before the others have come.
+        Contender("cascade", cascade, 1 + 3 * BATCH, BATCH, rests=False),
+        Contender("bare engines", engines_alone, 12, 2),
+        Contender(f"bare, {BATCH} heard together", partial(engines_alone, together=BATCH), 2 * BATCH, BATCH),
+        Contender("straightforward", straightforward_pipeline, 3, 1),
+    ]
+
+
+def measure_saturation(arguments: argparse.Namespace) -> None:
+    if not hasattr(os, "sched_setaffinity"):
+        print("Saturation is not measured: this system cannot pin a process to its cores.\n")
+        return
+    usable = sorted(os.sched_getaffinity(0))
+    # Below the working directory, since /tmp may be no disk at all.
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as directory:
+        root = Path(directory)
+        model = make_whisper(root, "base", TOKENS_PER_S * QUESTION_S)
+        recordings = _recordings(root)
+        for count in CORES:
+            if count <= len(usable):
+                with _pinned(usable[:count]):
+                    contenders = _measure(root / f"{count}", model, recordings, arguments.rounds)
+                _print(contenders, count, arguments.rounds)
+
+
+@contextmanager
+def _pinned(cores: list[int]) -> Iterator[None]:
+    """This process, and those that are started meanwhile."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _measure(root: Path, model: Path, recordings: list[Path], rounds: int) -> list[Contender]:
+    """All take turns, so that whatever else the machine does hits them alike."""
+    contenders, volume = _contenders(), root / "volume"
+    volume.mkdir(parents=True)
+    with ExitStack() as stack:
+        redis = stack.enter_context(running_redis(root))
+        settings = {
+            "REDIS_URL": redis.url,
+            "DATA_DIR": str(volume),
+            "STT_MODEL": str(model),
+            "STT_DEVICE": "cpu",
+            "STT_LANGUAGE": "en",
+            "TTS_VOICE": str(VOICE),
+            "TTS_CACHE_MB": "0",
+        }
+        place = Place(redis, volume, settings)
+
+        @contextmanager
+        def warm(contender: Contender) -> Iterator[Speak]:
+            with contender.start(place) as speak:
+                speak(_repeated(recordings, contender.warm_up_turns))
+                yield speak
+
+        up = {each.title: stack.enter_context(warm(each)) for each in contenders if each.rests}
+        transcripts: set[str] = set()
+        for _ in track(range(rounds), f"saturation: {root.name}", transient=True):
+            for each in contenders:
+                with nullcontext(up[each.title]) if each.rests else warm(each) as speak:
+                    transcripts.update(_turn(each, speak, recordings))
+    if len(transcripts) > 1:
+        raise RuntimeError(f"They heard different words: {transcripts}")
+    return contenders
+
+
+def _turn(contender: Contender, speak: Speak, recordings: list[Path]) -> list[str]:
+    """What was heard."""
+    time.sleep(SETTLE_S)
+    spoken = speak(_repeated(recordings, contender.turns))
+    contender.turns_per_min.append(60 * contender.turns / spoken.elapsed_s)
+    contender.cpu_s.append(spoken.cpu_s / contender.turns)
+    return spoken.transcripts
+
+
+def _repeated(recordings: list[Path], count: int) -> list[Path]:
+    return [recordings[number % len(recordings)] for number in range(count)]
+
+
+def _recordings(root: Path) -> list[Path]:
+    """One that begins with each of the tests' recordings."""
+    paths = []
+    for beginning in range(4):
+        path = root / f"question-{beginning}.wav"
+        pcm = np.rint(utterance(QUESTION_S, beginning) * 32767).astype("<i2")
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(RATE_HZ)
+            file.writeframes(pcm.tobytes())
+        paths.append(path)
+    return paths
+
+
+def _print(contenders: list[Contender], cores: int, rounds: int) -> None:
+    _, bare, together, straight = contenders
+    rows = [
+        [
+            each.title,
+            f"{median(each.turns_per_min):.0f}",
+            f"{median(each.cpu_s):.3f}",
+            spread(ratios(each.turns_per_min, bare.turns_per_min)),
+            spread(ratios(bare.cpu_s, each.cpu_s)),
+            spread(ratios(each.turns_per_min, together.turns_per_min)),
+            spread(ratios(each.turns_per_min, straight.turns_per_min), ".1f"),
+        ]
+        for each in contenders
+    ]
+    named = f"{cores} core{'s' if cores > 1 else ''}"
+    heads = ["", "turns/min", "CPU s", "to bare engines", "by CPU", f"to {BATCH} together", "to straightforward"]
+    print_table(f"Turns of {QUESTION_S} s on {named}, base shape, all wait already ({rounds} rounds)", heads, rows)
