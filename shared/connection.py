@@ -99,10 +99,11 @@ async def twice(command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
 
 
 _LUA = Path(__file__).parent / "lua"
+_COMMON = [_LUA / f"{name}.lua" for name in ("turns", "counts", "common")]
 
 
 def _source(path: Path) -> str:
-    return PREAMBLE + "".join(part.read_text() for part in (_LUA / "turns.lua", _LUA / "common.lua", path))
+    return PREAMBLE + "".join(part.read_text() for part in (*_COMMON, path))
 
 
 def _keepalive() -> dict[int, int]:

@@ -22,6 +22,7 @@ KEYS = {
     "LIVE": "cascade:live",  # sorted set: jobs that have not ended -> when they were made
     "ENDED": "cascade:ended",  # sorted set: jobs that have ended -> when
     "DONE": "cascade:done",  # hash: "<stage>:<minute>" -> tasks that were committed in that minute since the epoch
+    "COUNTS": "cascade:counts",  # hash: what -> how often it has happened since Redis was first started; see counts.lua
     "SWEPT_AT": "cascade:swept-at",  # string: when somebody last looked for dead workers
     "CHANNEL": "cascade:events",  # publish/subscribe: "<job id> <event>" after each event
 }
@@ -37,11 +38,19 @@ MAX_CRASHES = 3
 #: by default (LLM_HISTORY_TOKENS), and little enough for one reply.
 TURNS_KEPT, HISTORY_BYTES = 100, 256_000
 
+#: Times are counted by these bounds, in ms: from a cached piece of speech to a job that has waited for half an hour.
+BOUNDS_MS = (50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 1_800_000)
+
+#: Past so many counts no more names are taken from engines: each is a time series for whoever watches.
+MOST_COUNTS = 500
+
 #: The head of every script.
 _NUMBERS = {
     "LEASE_MS": LEASE_MS,
     "MAX_CRASHES": MAX_CRASHES,
     "TURNS_KEPT": TURNS_KEPT,
     "HISTORY_BYTES": HISTORY_BYTES,
+    "MOST_COUNTS": MOST_COUNTS,
 }
 PREAMBLE = "".join(f"local {name} = {value!r}\n" for name, value in (KEYS | _NUMBERS).items())
+PREAMBLE += f"local BOUNDS_MS = {{{', '.join(map(str, BOUNDS_MS))}}}\n"

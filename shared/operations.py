@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from shared.job import STAGES, Stage
+from shared.keys import KEYS
 from shared.queue import Queue
 from shared.task import WorkerInfo
 
@@ -80,6 +81,11 @@ class Operations:
             )
         counts = {name: told[name] for name in ("live", "delayed", "dead")}
         return Overview(stages=stages, workers=sorted(workers, key=lambda worker: worker.name), **counts)
+
+    async def counts(self) -> dict[str, int]:
+        """What has happened, and how often: by the names that `lua/counts.lua` lists, and any others that are there."""
+        counted = await self._redis.ask("hgetall", KEYS["COUNTS"])
+        return {name: int(number) for name, number in counted.items() if number.isdecimal()}
 
     async def dead(self, job_id: str | None = None, *, limit: int = 100) -> list[DeadTask]:
         """What was set aside, the latest first; of one job, if named."""

@@ -3,11 +3,13 @@
 from typing import Annotated, Literal
 
 import structlog
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
 from api.admission import admit, full
 from api.job_id import JobId
+from api.metrics import Metrics
 from api.problems import Problem, responses
 from api.state import StateDep
 from shared.errors import JobNotFound, QueueFull
@@ -38,6 +40,19 @@ class Purged(BaseModel):
 async def queues(state: StateDep) -> Overview:
     """By stage: what waits and for how long, who works, how much gets done; and every worker."""
     return await Operations(state.queue).overview()
+
+
+@router.get(
+    "/metrics",
+    summary="What Prometheus scrapes",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The text format."}},
+)
+async def metrics(state: StateDep) -> Response:
+    """Queues, workers, counts and times, in Prometheus's text format. All replicas tell the same."""
+    operations = Operations(state.queue)
+    told = Metrics(await operations.overview(), await operations.counts())
+    return Response(generate_latest(told), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 @router.get("/dead", summary="What was set aside")

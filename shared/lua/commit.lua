@@ -2,7 +2,7 @@
 -- step. Defends against a paused worker that comes back, against double execution, and against a reply that was lost.
 -- ARGV 1 task  2 worker  3 token
 --      4 outcome (JSON {steps: how many came before, fields: object, events: [[name, data], …], next: [[task, input], …],
---        parts: [stage, [input, …]]?, part: [index, output]?})
+--        counts: object, parts: [stage, [input, …]]?, part: [index, output]?})
 --      5 token of the next attempt; absent to begin nothing
 -- Replies {verdict} or {verdict, what begin.lua replies}. The verdict is 'committed', 'over' (the job ended meanwhile) or
 -- 'stale' (the task is not, or no longer, this attempt's; or, with its last second, Redis has lost steps of it: then the
@@ -21,6 +21,8 @@ local function commit(task, worker, token, outcome)
   local now = now_ms()
   record(job, outcome, now, 'done_at:' .. stage, now)
   redis.pcall('HINCRBY', DONE, stage .. ':' .. minute_of(now), 1)
+  count('done:' .. stage)
+  count_reported(outcome.counts)
   push_all(job, outcome.next, now)
   if outcome.fields.transcript or outcome.fields.response then
     remember(job, outcome.fields, false)
@@ -42,6 +44,7 @@ local function commit(task, worker, token, outcome)
   elseif #outcome.next == 0 then
     redis.call('DEL', tasks)
     finish(job, 'completed', {}, now)
+    count_times(job, now)
   end
   if parts and parts[1] ~= stage or #outcome.next > 0 then -- one that has only cut its text has not done its stage
     publish(job, 'stage_done', {stage = stage})

@@ -1,4 +1,4 @@
--- What all scripts share. Prepended to each of them, after the names of the keys and turns.lua.
+-- What all scripts share. Prepended to each of them, after the names of the keys, turns.lua and counts.lua.
 --
 -- A task is named "<stage>:<job id>" with, for a part of a joined whole, ":<index>" or ":join" behind it.
 -- The TASKS hash of a job holds, for each open task: input:<task>, and while it is claimed token:<task> and worker:<task>;
@@ -158,6 +158,7 @@ local function finish(job, status, data, now)
   redis.call('HSET', JOB .. job, 'status', status, 'updated_at', now, 'ended_at', now)
   redis.call('ZREM', LIVE, job)
   redis.call('ZADD', ENDED, now, job)
+  count('ended:' .. status)
   publish(job, status, data)
 end
 
@@ -212,6 +213,7 @@ end
 local function set_aside(job, task, code, message, now)
   redis.call('LPUSH', DEAD, task)
   local stage = parse(task)
+  count('set_aside:' .. stage .. ':' .. code)
   redis.call('HSET', JOB .. job, 'stage', stage, 'error_code', code, 'error_message', message)
   finish(job, 'failed', {stage = stage, code = code, message = message}, now)
 end

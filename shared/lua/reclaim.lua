@@ -18,6 +18,7 @@ for _, worker in ipairs(redis.call('ZRANGEBYSCORE', WORKERS, '-inf', now)) do
     if stage then
       disown(job, task)
       redis.call('RPUSH', QUEUE .. stage, task)
+      count('reclaimed:' .. stage)
       reclaimed[#reclaimed + 1] = task
     else
       redis.call('LPUSH', DEAD, task)

@@ -17,6 +17,7 @@ if ARGV[7] == '1' then
   redis.call('HINCRBY', TASKS .. job, 'excused:' .. task, 1)
 end
 redis.call('ZADD', DELAYED, now + ARGV[4], task)
+count('retried:' .. stage)
 redis.call('HSET', JOB .. job, 'updated_at', now)
 publish(job, 'retrying', {stage = stage, code = ARGV[5], delay_ms = tonumber(ARGV[4])})
 if steps_of(job, task) > 0 then

@@ -32,5 +32,6 @@ if ARGV[5] ~= '' then
   redis.call('SET', idempotency, job, 'PX', ARGV[6])
 end
 push_all(job, tasks, now)
+count('accepted')
 publish(job, 'pending', {})
 return {'accepted'}

@@ -186,7 +186,7 @@ async def test_where_the_first_parts_stand_may_be_anything(driver, queue, redis)
     assert (await driver.claim("tts-1", "tts")).task == f"tts:{job_id}:0"
 
 
-@pytest.mark.parametrize("key", ["DONE", "WORKERS"])
+@pytest.mark.parametrize("key", ["DONE", "WORKERS", "COUNTS"])
 async def test_what_is_no_job_s_own_harms_none(driver, queue, redis, key):
     """Where counts and heartbeats are kept there may be anything: tasks are begun and committed."""
     job_id = await driver.submit()
@@ -194,7 +194,7 @@ async def test_what_is_no_job_s_own_harms_none(driver, queue, redis, key):
     redis.delete(KEYS[key])
     redis.set(KEYS[key], JUNK)
     claim = await queue.claim("stt-1", "stt", "t")
-    assert await queue.commit("stt-1", claim, Outcome({"transcript": "done"})) == "committed"
+    assert await queue.commit("stt-1", claim, Outcome({"transcript": "done"}, counts={"a": 1})) == "committed"
     assert (await queue.job(job_id)).status == "completed"
 
 

@@ -1,5 +1,6 @@
 """What always holds, whatever has happened."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import ClassVar
 
@@ -74,6 +75,13 @@ class Invariants(World):
         assert all(count == 1 for count in self.committed.values() if count)
         statuses = self.statuses()
         assert {statuses[job_id] for job_id in self.tasks()} <= {"pending", "processing", "failed"}, "it needs no more"
+
+    @invariant()
+    def what_is_counted_has_happened(self) -> None:
+        counts = self.run(self.operations.counts())
+        done = Counter(stage_of(task) for task in self.committed.elements())
+        assert {stage: counts.get(f"done:{stage}", 0) for stage in STAGES} == {stage: done[stage] for stage in STAGES}
+        assert counts.get("reported:tried", 0) == done.total()
 
     def teardown(self) -> None:
         """Whatever has happened: with workers that live, every job that has not ended comes to its end."""

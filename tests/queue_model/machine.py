@@ -149,7 +149,7 @@ class QueueMachine(Invariants):
     def commit(self, claim: Claim, segments: int, worker: str, and_claim: bool) -> None:
         holder = self.holder.get(claim.task, worker)
         expected = self.verdict(claim, "committed")
-        following, made = None, replace(outcome(claim, segments), steps=self.steps[claim.task])
+        following, made = None, replace(outcome(claim, segments), steps=self.steps[claim.task], counts={"tried": 1})
         if and_claim and stage_of(holder) == stage_of(claim.task):
             verdict, following = self.run(self.queue.commit_and_claim(holder, claim, made, self.unique()))
         else:
