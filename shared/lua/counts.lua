@@ -14,7 +14,7 @@ local function count_reported(reported)
   for name, by in pairs(reported) do
     local field, kept = 'reported:' .. name, redis.pcall('HLEN', COUNTS)
     local has_room = type(kept) == 'number' and kept < MOST_COUNTS or redis.pcall('HEXISTS', COUNTS, field) == 1
-    if has_room and #name <= 64 and not string.find(name, '[^%w_.:-]') and by > 0 then
+    if has_room and #name <= 64 and string.find(name, '^[%w_.:-]+$') and by > 0 then
       count(field, by)
     end
   end

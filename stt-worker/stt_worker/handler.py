@@ -52,13 +52,14 @@ class SttHandler:
             "engine:stt": self.info.engine,
             "model:stt": self.info.model,
         }
-        if transcript.path:
-            fields["path:stt"] = transcript.path
-        if transcript.fallback:
-            fields["fallback:stt"] = transcript.fallback
+        ways = {"path": transcript.path, "fallback": transcript.fallback}
+        told = {name: way for name, way in ways.items() if way}
+        fields |= {f"{name}:stt": way for name, way in told.items()}
+        counts = {f"stt_{name}:{way}": 1 for name, way in told.items()}
         heard = ("transcript", {"text": transcript.text, "language": transcript.language})
         follows = stage_after(claim.fields["route"], "stt")
-        return Outcome(fields, [(task_name(follows, claim.job_id), "")] if follows else [], events=[heard])
+        tasks = [(task_name(follows, claim.job_id), "")] if follows else []
+        return Outcome(fields, tasks, events=[heard], counts=counts)
 
     async def _recognize(self, claim: Claim, path: Path) -> Recognition:
         with self._together.on_the_way() as ask_together:
