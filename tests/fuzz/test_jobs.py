@@ -67,7 +67,7 @@ def test_a_task_is_read_as_it_was_named(stage: Any, job_id: str, part: Any, fiel
     """Its job and its part come out of its name."""
     pairs = [text for pair in fields.items() for text in pair]
     turns = [["Hi", "Ho"], ["Why?", "So."]]  # the latest first
-    claim = Claim.read(["begun", task_name(stage, job_id, part), "3", "input", pairs, 0, turns], "token")
+    claim = Claim.read(["begun", task_name(stage, job_id, part), "3", "input", pairs, 0, turns, 5], "token")
     assert claim is not None
     assert (claim.job_id, claim.part) == (job_id, None if part is None else str(part))
     assert (claim.attempt, claim.fields) == (3, fields)
