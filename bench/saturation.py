@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 from rich.progress import track
@@ -152,19 +151,17 @@ def _recordings(root: Path) -> list[Path]:
 
 
 def _print(contenders: list[Contender], cores: int, rounds: int) -> None:
-    _, bare, together, straight = contenders
-    rows = [
-        [
-            each.title,
-            f"{median(each.turns_per_min):.0f}",
-            f"{median(each.cpu_s):.3f}",
-            spread(ratios(each.turns_per_min, bare.turns_per_min)),
-            spread(ratios(bare.cpu_s, each.cpu_s)),
-            spread(ratios(each.turns_per_min, together.turns_per_min)),
-            spread(ratios(each.turns_per_min, straight.turns_per_min), ".1f"),
-        ]
-        for each in contenders
-    ]
     named = f"{cores} core{'s' if cores > 1 else ''}"
-    heads = ["", "turns/min", "CPU s", "to bare engines", "by CPU", f"to {BATCH} together", "to straightforward"]
-    print_table(f"Turns of {QUESTION_S} s on {named}, base shape, all wait already ({rounds} rounds)", heads, rows)
+    rows = [[each.title, spread(each.turns_per_min, ".0f"), spread(each.cpu_s, ".3f")] for each in contenders]
+    title = f"Turns of {QUESTION_S} s on {named}, base shape, all wait already ({rounds} rounds)"
+    print_table(title, ["", "turns a minute", "CPU s a turn"], rows)
+    own, *others = contenders
+    shares = [
+        [
+            f"to {other.title}",
+            spread(ratios(own.turns_per_min, other.turns_per_min)),
+            spread(ratios(other.cpu_s, own.cpu_s)),
+        ]
+        for other in others
+    ]
+    print_table(f"What {own.title} does of that on {named}", ["", "turns a minute", "turns a CPU second"], shares)
