@@ -55,7 +55,7 @@ def draw_shapes(by_shape: Mapping[str, Any], path: Path) -> None:
         bars = axes.barh(places, seconds, height=0.38, color=CURVES[name], label=name)
         axes.bar_label(bars, fmt="%.2f s", padding=3)
     axes.set_yticks(range(len(by_shape)), list(by_shape))
-    axes.set(xlabel="time to transcript of 5 s, s")
+    axes.set(xlabel="time to transcript of an utterance of 5 s, s")
     axes.margins(x=0.15)
     axes.legend(frameon=False)
     _save(figure, path)
