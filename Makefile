@@ -45,7 +45,7 @@ bench: setup ## measure recognition, first audio and what the pipeline costs, be
 	$(BIN)/python -m bench
 
 performance: setup ## the same for docs/performance.md, with its plots
-	$(BIN)/python -m bench recognition depth saturation first-audio --json docs/performance/measured.json
+	$(BIN)/python -m bench recognition depth saturation --json docs/performance/measured.json
 	$(BIN)/python -m bench.performance docs/performance/measured.json
 
 lock: setup ## write the pins anew from pyproject.toml

@@ -1,5 +1,6 @@
 """Fixtures that tests of every cost share."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,19 @@ class Together(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
     """In the place of `--dist loadgroup`: it writes a group into `_nodeid`, which pytest 9.2 reads no more."""
     return Together(config, log)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """The scheduler knows tests by their ids; schemathesis names its tests by operation, but gives all the same id."""
+    if item.parent and not item.nodeid.endswith(item.name):
+        item._id = item.parent.id.child(item.name)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Of two with one id only one would be run, and nobody would be told."""
+    twice = [nodeid for nodeid, count in Counter(item.nodeid for item in session.items).items() if count > 1]
+    if twice:
+        raise pytest.UsageError(f"These ids are not of one test each: {twice}")
 
 
 @pytest.fixture(scope="session", params=sorted(redis_binaries()))

@@ -98,6 +98,7 @@ def test_a_route_without_the_stage_is_an_error(route: str, stage: Any) -> None:
     st.none() | st.tuples(st.integers(0), TEXT),
     st.lists(st.tuples(TEXT, st.dictionaries(TEXT, TEXT | st.integers()))),
     st.integers(0),
+    st.dictionaries(TEXT, st.integers()),
 )
 def test_an_outcome_reaches_the_script_as_it_is(
     fields: dict[str, str],
@@ -106,13 +107,15 @@ def test_an_outcome_reaches_the_script_as_it_is(
     part: tuple[int, str] | None,
     events: list[tuple[str, dict[str, Any]]],
     steps: int,
+    counts: dict[str, int],
 ) -> None:
     """Every text of it, in JSON without the word null, which Lua would take for something."""
-    plain = json.loads(Outcome(fields, following, parts, part, events, steps).as_json())
+    outcome = Outcome(fields, following, parts, part, events, steps=steps, counts=counts)
+    plain = json.loads(outcome.as_json())
     assert plain["fields"] == fields
     assert [tuple(task) for task in plain["next"]] == following
     assert (tuple(plain["parts"]) if "parts" in plain else None) == parts
     assert [tuple(event) for event in plain["events"]] == events
-    assert plain["steps"] == steps
+    assert (plain["steps"], plain["counts"]) == (steps, counts)
     assert (tuple(plain["part"]) if "part" in plain else None) == part
     assert None not in plain.values()
