@@ -9,6 +9,8 @@ from typing import Any
 
 import matplotlib
 
+from bench.spread import ratios
+
 matplotlib.use("svg")
 from matplotlib import pyplot
 
@@ -46,18 +48,24 @@ def draw_lengths(by_length: Mapping[str, Any], path: Path) -> None:
 
 
 def draw_shapes(by_shape: Mapping[str, Any], path: Path) -> None:
-    """Time to transcript by the model's size."""
+    """How many times sooner than stock, by the model's size."""
     figure, axes = pyplot.subplots(figsize=(7, 3))
-    names = ("stock", "cascade, language known")
-    for offset, name in zip((0.2, -0.2), names, strict=True):
-        seconds = [median(figures[name]["elapsed_s"]) for figures in by_shape.values()]
-        places = [place + offset for place in range(len(by_shape))]
-        bars = axes.barh(places, seconds, height=0.38, color=CURVES[name], label=name)
-        axes.bar_label(bars, fmt="%.2f s", padding=3)
+    for offset, name in ((0.2, "cascade, language known"), (-0.2, "cascade")):
+        measured = {
+            place + offset: ratios(figures["stock"]["elapsed_s"], figures[name]["elapsed_s"])
+            for place, figures in enumerate(by_shape.values())
+            if name in figures
+        }
+        middles = [median(each) for each in measured.values()]
+        less = [middle - min(each) for middle, each in zip(middles, measured.values(), strict=True)]
+        more = [max(each) - middle for middle, each in zip(middles, measured.values(), strict=True)]
+        bars = axes.barh(list(measured), middles, height=0.38, color=CURVES[name], label=name, xerr=[less, more])
+        axes.bar_label(bars, fmt="%.1f", padding=3)
+    axes.axvline(1, color=CURVES["stock"], linestyle="--", label="stock")
     axes.set_yticks(range(len(by_shape)), list(by_shape))
-    axes.set(xlabel="time to transcript of an utterance of 5 s, s")
-    axes.margins(x=0.15)
-    axes.legend(frameon=False)
+    axes.set(xlabel="times sooner than stock, an utterance of 5 s: median, and least to most", ylabel="shape")
+    axes.margins(x=0.1)
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     _save(figure, path)
 
 
@@ -69,8 +77,9 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def as_markdown(measured: Mapping[str, Any]) -> str:
-    """The day, the machine, the command, and each table."""
-    parts = [f"Measured {measured['date']} on {measured['machine']}, by `{measured['command']}`."]
+    """The day, the machine, the versions, the command, and each table."""
+    versions = ", ".join(f"{package} {version}" for package, version in measured["versions"].items())
+    parts = [f"Measured {measured['date']} on {measured['machine']}, with {versions}, by `{measured['command']}`."]
     for table in measured["tables"]:
         lines = [table["heads"], ["---", *["---:"] * (len(table["heads"]) - 1)], *table["rows"]]
         parts += [f"### {table['title']}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]

@@ -1,12 +1,17 @@
 """What was measured in this run, to be written down: `python -m bench … --json FILE`."""
 
 import json
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from shared.cpu import available_cpus
+
+#: On whose versions the figures depend.
+PACKAGES = ("faster-whisper", "ctranslate2", "piper-tts", "onnxruntime", "redis")
 
 _figures: dict[str, Any] = {}
 _tables: list[dict[str, Any]] = []
@@ -23,14 +28,16 @@ def keep_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) 
 
 
 def write(path: Path, command: str) -> None:
-    """All that was kept, with the day, the machine and the command."""
+    """All that was kept, with the day, the machine, the versions and the command. Makes the folder."""
     measured = {
         "date": datetime.now(UTC).date().isoformat(),
         "command": command,
-        "machine": f"{_cpu()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "machine": f"{_cpu()}, {available_cpus()} cores, Python {platform.python_version()}",
+        "versions": {package: version(package) for package in PACKAGES},
         "figures": _figures,
         "tables": _tables,
     }
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(measured, indent=1) + "\n")
 
 
