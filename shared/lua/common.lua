@@ -96,8 +96,8 @@ local function join_if_done(job, now)
   first, next = tonumber(first) or 0, tonumber(next) or 0
   if join and (tonumber(done) or 0) == next - first then
     local outputs = {}
-    for index = first, next - 1 do
-      outputs[#outputs + 1] = redis.call('HGET', tasks, 'part:' .. index)
+    for number = 1, next - first do -- counted by itself: damaged numbers may be too large to count on from
+      outputs[number] = redis.call('HGET', tasks, 'part:' .. first + number - 1)
     end
     push(job, join, #outputs == 0 and '[]' or cjson.encode(outputs), now, true)
   end

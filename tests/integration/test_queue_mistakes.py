@@ -142,6 +142,18 @@ async def test_whoever_waits_for_a_damaged_job_hears_of_its_end(driver, queue, r
     assert [letter.job_id for letter in await Operations(queue).dead()] == [job_id]
 
 
+async def test_a_number_past_counting_does_not_keep_redis_busy(driver, queue, redis):
+    """To which one can be added, and it is the same: an answer that begins there and has no parts is joined."""
+    job_id, claim = await driver.reach_llm()
+    await queue.extend("llm-1", claim, Outcome(parts=("tts", ["a"])))
+    redis.hset(KEYS["TASKS"] + job_id, "next_part", "1e300")
+    await queue.retry("llm-1", claim, 0, "model_unavailable", crashed=False)
+    await queue.promote()
+    again = await driver.claim("llm-1", "llm")
+    assert await queue.commit("llm-1", again, Outcome(parts=("tts", []))) == "committed"
+    assert (await driver.claim("tts-1", "tts")).input == "[]"
+
+
 async def test_a_worker_outlives_a_list_that_is_none(driver, queue, redis, worker):
     """It waits until somebody has put that right, and then goes on."""
     redis.delete(KEYS["QUEUE"] + "stt")
