@@ -71,12 +71,13 @@ class Recognizer:
         except RuntimeError as error:
             raise EngineError from error
         for place, answer in zip(recordings, heard, strict=True):
+            if answer is None:
+                continue  # it stays open for the one who asks again
+            self._opened.pop(requests[place][0], None)
             if isinstance(answer, Transcript):
                 answers[place] = Recognition(answer, recordings[place].size / SAMPLE_RATE_HZ)
-            elif answer is not None:
+            else:
                 answers[place] = answer if isinstance(answer, CascadeError) else EngineError()
-            if answer is not None:
-                self._opened.pop(requests[place][0], None)
         return answers
 
     def recognize(self, path: Path, language: str | None) -> Recognition:

@@ -13,7 +13,7 @@ from shared.storage import Storage
 from shared.task import Claim, Outcome, WorkerInfo
 from tts_worker import wav
 from tts_worker.cache import SpeechCache
-from tts_worker.engine import TtsEngine
+from tts_worker.engine import Speech, TtsEngine
 from tts_worker.pieces import pieces_of
 from tts_worker.settings import TtsSettings
 from tts_worker.synthesizer import load_synthesizer
@@ -47,19 +47,29 @@ class TtsHandler:
         language = claim.fields.get("language")
         voice = claim.fields.get("voice") or self._settings.voice_of(language)
         index, key = int(claim.part or 0), self._cache.key(self.info, claim.input, language, voice)
-        name = await asyncio.to_thread(self._cache.get, claim, index, key)
-        if name is None:
+        kept = await asyncio.to_thread(self._find, claim, index, key)
+        if kept is None:
             timeout_s = self._settings.tts_timeout_s + len(claim.input) * SECONDS_A_CHARACTER
             speech = await self._process.run(TtsEngine.synthesize, timeout_s, claim.input, language, voice)
-            data = wav.encode(speech.followed_by(_pause_s(claim.input)))
-            name = await asyncio.to_thread(self._storage.write_segment, claim.job_id, index, claim.token, data)
-            await asyncio.to_thread(self._cache.put, name, key)
-        duration_s = await asyncio.to_thread(wav.duration_s, self._storage.absolute(name))
+            kept = await asyncio.to_thread(self._keep, claim, index, key, speech)
+        name, duration_s = kept
         return Outcome(
             {"engine:tts": self.info.engine, "model:tts": _name(voice) if voice else self.info.model},
             part=(index, name),
             events=[("segment", {"index": index, "duration_s": round(duration_s, 3), "path": name})],
         )
+
+    # A segment's relative name, and how long it is in seconds. Each is one call of a thread.
+
+    def _find(self, claim: Claim, index: int, key: str) -> tuple[str, float] | None:
+        name = self._cache.get(claim, index, key)
+        return (name, wav.duration_s(self._storage.absolute(name))) if name else None
+
+    def _keep(self, claim: Claim, index: int, key: str, speech: Speech) -> tuple[str, float]:
+        segment = speech.followed_by(_pause_s(claim.input))
+        name = self._storage.write_segment(claim.job_id, index, claim.token, wav.encode(segment))
+        self._cache.put(name, key)
+        return name, segment.duration_s
 
     async def _join(self, claim: Claim) -> Outcome:
         segments = [self._storage.absolute(name) for name in json.loads(claim.input)]
