@@ -1,7 +1,7 @@
 """A worker that records its work step by step, whatever happens between two of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -9,12 +9,13 @@ import pytest
 
 from fakes.handlers import FakeHandler, FakeWriter, speak
 from shared.errors import ModelUnavailable, UnknownVoice
-from shared.job import Job, task_name
+from shared.job import task_name
 from shared.keys import KEYS
 from shared.queue import Queue
 from shared.steps import Extend
 from shared.task import Claim, Outcome
 from shared.worker import Worker
+from working import ended, until
 
 pytestmark = pytest.mark.redis
 
@@ -53,28 +54,11 @@ async def running(queue: Queue, *handlers: FakeHandler) -> AsyncIterator[list[Wo
         await asyncio.wait_for(asyncio.gather(*tasks), 20)
 
 
-async def until(condition: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(20):
-        while not await condition():  # noqa: ASYNC110 (what is waited for happens in Redis)
-            await asyncio.sleep(0.02)
-
-
 async def ask(queue: Queue) -> str:
     """A job whose answer is to be written."""
     job_id = uuid4().hex
     await queue.submit(job_id, {"route": "llm,tts"}, [(task_name("llm", job_id), "")], max_live=9)
     return job_id
-
-
-async def ended(queue: Queue, job_id: str) -> Job:
-    async def has_ended() -> bool:
-        job = await queue.job(job_id)
-        return job is not None and job.has_ended
-
-    await until(has_ended)
-    job = await queue.job(job_id)
-    assert job is not None
-    return job
 
 
 async def heard(queue: Queue, job_id: str) -> list[str]:
