@@ -9,13 +9,14 @@ from statistics import median
 
 from rich.progress import track
 
-from bench.recognizers import Cascade, Heard, Kind, Samples, Stock, recognizing
+from bench.recognizers import Cascade, Heard, Kind, Stock, recognizing
 from bench.results import keep
 from bench.speech import silence, utterance
 from bench.spread import ratios, spread
 from bench.table import print_table
 from bench.whisper_shapes import TOKENS_PER_S, make_whisper
 from shared.cpu import available_cpus
+from stt_worker.engine import Samples
 
 #: The utterance of which most is told.
 QUESTION_S = 5
@@ -119,9 +120,7 @@ def _waiting(root: Path, rounds: int) -> Figures:
     recordings = [utterance(QUESTION_S, beginning) for beginning in range(WAITING)]
     model = make_whisper(root, "tiny", TOKENS_PER_S * QUESTION_S + 1)
     with recognizing(KINDS["cascade"], model) as cascade:
-        methods = {"one at a time": "one_by_one"}
-        if cascade.can_hear_together():
-            methods["together"] = "together"
+        methods = {"one at a time": "one_by_one", "together": "together"}
         figures: Figures = {name: {"elapsed_s": [], "cpu_s": []} for name in methods}
         for number in track(range(rounds + 1), "recognition: waiting", transient=True):
             texts = set()

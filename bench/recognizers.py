@@ -10,10 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-Samples = NDArray[np.float32]
+from stt_worker.engine import Samples
 
 #: Threads of a recognizer that has computed spin on for a while, in the hope of more; the next waits until they rest.
 _SETTLE_S = 0.25
@@ -30,11 +27,9 @@ class Heard:
 
 
 class Recognizer(Protocol):
-    """One after the other, or, where it can, all at once."""
+    """Called by the name of a method; each has this one."""
 
     def one_by_one(self, recordings: Sequence[Samples], language: str | None) -> list[str]: ...
-
-    def together(self, recordings: Sequence[Samples], language: str | None) -> list[str]: ...
 
 
 class Cascade:
@@ -82,9 +77,6 @@ class Stock:
             texts.append("".join(segment.text for segment in segments).strip())
         return texts
 
-    def together(self, recordings: Sequence[Samples], language: str | None) -> list[str]:
-        raise NotImplementedError
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -107,9 +99,6 @@ class Recognition:
         heard = self._pool.submit(_hear, method, recordings, language).result()
         time.sleep(_SETTLE_S)
         return heard
-
-    def can_hear_together(self) -> bool:
-        return self._pool.submit(_can_hear_together).result()
 
 
 @contextmanager
@@ -135,7 +124,3 @@ def _hear(method: str, recordings: Sequence[Samples], language: str | None) -> H
     started, used = time.perf_counter(), time.process_time()
     texts = getattr(_recognizer, method)(recordings, language)
     return Heard(time.perf_counter() - started, time.process_time() - used, texts)
-
-
-def _can_hear_together() -> bool:
-    return hasattr(getattr(_recognizer, "engine", None), "transcribe_together")

@@ -4,7 +4,6 @@ import argparse
 import os
 import tempfile
 import time
-import wave
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -15,11 +14,14 @@ import numpy as np
 from rich.progress import track
 
 from bench.redis_server import running_redis
-from bench.speech import RATE_HZ, utterance
+from bench.speech import utterance
 from bench.spread import ratios, spread
 from bench.stacks import Place, Speak, cascade, engines_alone, straightforward_pipeline
 from bench.table import print_table
 from bench.whisper_shapes import TOKENS_PER_S, make_whisper
+from stt_worker.engine import SAMPLE_RATE_HZ
+from tts_worker.engine import Speech
+from tts_worker.wav import encode
 
 QUESTION_S = 5
 
@@ -140,12 +142,8 @@ def _recordings(root: Path) -> list[Path]:
     paths = []
     for beginning in range(4):
         path = root / f"question-{beginning}.wav"
-        pcm = np.rint(utterance(QUESTION_S, beginning) * 32767).astype("<i2")
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(RATE_HZ)
-            file.writeframes(pcm.tobytes())
+        pcm = np.rint(utterance(QUESTION_S, beginning) * 32767).astype(np.int16)
+        path.write_bytes(encode(Speech(pcm, SAMPLE_RATE_HZ)))
         paths.append(path)
     return paths
 

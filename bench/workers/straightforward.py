@@ -15,9 +15,8 @@ from uuid import uuid4
 from redis import Redis
 
 from bench.scripted import answer
+from bench.workers.bare import AFTER, BLOCK_S
 
-AFTER = {"stt": "llm", "llm": "tts", "tts": None}
-BLOCK_S = 1
 READY = "straightforward:ready"
 
 #: Gets a job's id and its hash; what it adds to the hash.
