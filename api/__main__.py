@@ -6,7 +6,7 @@ import structlog
 import uvicorn
 
 from api.app import create_app
-from api.connections import BoundedProtocol, allow_files
+from api.middleware.http_protocol import BoundedProtocol, allow_files
 from api.settings import ApiSettings
 from shared.errors import StartupError
 from shared.logs import configure_logs

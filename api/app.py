@@ -6,23 +6,24 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from api import gate, problems
-from api.changes import Changes
-from api.connections import most_listeners
-from api.feeds import Feeds
-from api.formats import Encoding
-from api.headers import AnswerHeaders
-from api.housekeeping import keep_house
-from api.intake import Intake
-from api.lingering import Lingering
-from api.routes import answers, conversations, health, jobs, operations, page, texts
+from api.dependencies import State
+from api.intake.upload_slots import Intake
+from api.jobs.audio_formats import Encoding
+from api.jobs.cleanup import keep_house
+from api.jobs.job_changes import Changes
+from api.jobs.job_feed import Feeds
+from api.middleware import access as gate
+from api.middleware.drain_body import Lingering
+from api.middleware.http_protocol import most_listeners
+from api.middleware.security_headers import AnswerHeaders
+from api.problems import render as problems
+from api.routes import admin, audio, conversations, health, jobs, texts, web
 from api.routes.docs import docs_router
 from api.schema import complete
 from api.settings import ApiSettings, listed
-from api.state import State
 from shared.background import end, start
-from shared.queue import Queue
-from shared.storage import Storage
+from shared.queue.queue import Queue
+from shared.storage.local import Storage
 
 #: A caller is told that the queue is unavailable when Redis has stood still for so long.
 PATIENCE_S = 10.0
@@ -71,9 +72,9 @@ def create_app(settings: ApiSettings, queue: Queue | None = None) -> FastAPI:
     problems.install(app)
     _describe(app, needs_key=bool(settings.api_keys.get_secret_value()))
     _guard(app, settings, queue)
-    for part in (jobs, texts, answers, conversations, operations, health):
+    for part in (jobs, texts, audio, conversations, admin, health):
         app.include_router(part.router)
-    app.include_router(page.page_router())
+    app.include_router(web.page_router())
     if settings.api_docs:
         app.include_router(docs_router(app))
     return app
@@ -87,7 +88,7 @@ def _describe(app: FastAPI, *, needs_key: bool) -> None:
 
 def _guard(app: FastAPI, settings: ApiSettings, queue: Queue) -> None:
     """Put what every request passes around the routes, innermost first."""
-    app.add_middleware(gate.Gate, settings=settings, queue=queue, keyless=page.OPEN)
+    app.add_middleware(gate.Gate, settings=settings, queue=queue, keyless=web.OPEN)
     app.add_middleware(Lingering)
     if origins := listed(settings.cors_origins):
         # Credentials that a browser keeps are not for other sites: their pages send a key of their own.

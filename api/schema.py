@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.problems import MEDIA_TYPE, ProblemBody, responses
+from api.problems.render import MEDIA_TYPE, ProblemBody, responses
 
 _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "One of API_KEYS."},

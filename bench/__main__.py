@@ -5,15 +5,15 @@ import shlex
 import sys
 from pathlib import Path
 
-from bench.depth import measure_depth
-from bench.first_audio import measure_first_audio
-from bench.listeners import measure_listeners
-from bench.memory import measure_memory
-from bench.pipeline import measure_pipeline
-from bench.recognition import measure_recognition
-from bench.results import write
-from bench.saturation import measure_saturation
-from bench.upload import measure_upload
+from bench.lib.results import write
+from bench.measurements.first_audio import measure_first_audio
+from bench.measurements.listeners import measure_listeners
+from bench.measurements.memory import measure_memory
+from bench.measurements.pipeline import measure_pipeline
+from bench.measurements.queue_depth import measure_depth
+from bench.measurements.recognition import measure_recognition
+from bench.measurements.saturation import measure_saturation
+from bench.measurements.upload import measure_upload
 
 MEASUREMENTS = {
     "pipeline": measure_pipeline,

@@ -9,7 +9,7 @@ from typing import Any
 
 import matplotlib
 
-from bench.spread import ratios
+from bench.lib.statistics import ratios
 
 matplotlib.use("svg")
 from matplotlib import pyplot

@@ -8,15 +8,16 @@ from typing import Annotated
 
 import typer
 
-from cli import dead, queues
-from cli.ask import ask, say
-from cli.demo import run_demo
+from cli.commands import dead_letters as dead
+from cli.commands.ask import ask, say
+from cli.commands.demo import run_demo
+from cli.commands.talk import talk
+from cli.commands.watch import watch
 from cli.errors import EXIT_CODES, CommandError
-from cli.plain import plain_text
-from cli.stack import running_stack
-from cli.state import announced, find_running
-from cli.talk import talk
-from cli.watch import watch
+from cli.local_stack.running_stack import announced, find_running
+from cli.local_stack.stack import running_stack
+from cli.terminal import queue_table as queues
+from cli.terminal.escape import plain_text
 from shared.settings import SharedSettings, read_settings
 
 app = typer.Typer(

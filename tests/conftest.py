@@ -9,8 +9,8 @@ import pytest
 from redis import Redis
 from xdist.scheduler import LoadScopeScheduling
 
-from redis_server import RedisServer, redis_binaries
-from shared.queue import Queue
+from shared.queue.queue import Queue
+from support.redis_server import RedisServer, redis_binaries
 
 #: Folders whose tests share what there is once: the containers, and the browser's event loop.
 _ON_ONE_WORKER = ("tests/browser/", "tests/docker/")

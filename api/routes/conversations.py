@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from api.problems import Problem, responses
-from api.state import StateDep
-from api.text_fields import CONVERSATION_ID
-from shared.conversations import Conversation, Conversations
+from api.dependencies import StateDep
+from api.intake.fields import CONVERSATION_ID
+from api.problems.render import Problem, responses
+from shared.queue.conversations import Conversation, Conversations
 
 router = APIRouter(tags=["conversations"])
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
-from api.problems import Problem
+from api.problems.render import Problem
 
 _STATIC = Path(fastapi_offline.__file__).parent / "static"
 

@@ -6,9 +6,9 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from api.state import StateDep
+from api.dependencies import StateDep
 from shared.errors import QueueUnavailable
-from shared.job import STAGES
+from shared.queue.job import STAGES
 
 router = APIRouter(tags=["health"])
 

@@ -7,16 +7,16 @@ from uuid import uuid4
 import structlog
 from fastapi import APIRouter, Query, Request, Response
 
-from api import submission
-from api.housekeeping import erase_job
-from api.job_id import JobId
-from api.problems import responses
-from api.state import StateDep
-from api.submission import Accepted, IdempotencyKey, Order, accepted, make_room, submit
-from api.text_fields import DESCRIPTIONS, MAX_PROMPT_CHARS, or_nothing
-from api.upload import FILE_FIELD, receive_upload
+from api.dependencies import StateDep
+from api.intake.fields import DESCRIPTIONS, MAX_PROMPT_CHARS, or_nothing
+from api.intake.job_id import JobId
+from api.intake.multipart import FILE_FIELD, receive_upload
+from api.jobs import submit as submission
+from api.jobs.cleanup import erase_job
+from api.jobs.submit import Accepted, IdempotencyKey, Order, accepted, make_room, submit
+from api.problems.render import responses
 from shared.errors import JobNotFound
-from shared.job import FROM_SPEECH, SPEECH_TO_SPEECH, Job
+from shared.queue.job import FROM_SPEECH, SPEECH_TO_SPEECH, Job
 
 router = APIRouter(tags=["jobs"])
 

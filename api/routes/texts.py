@@ -6,13 +6,14 @@ from uuid import uuid4
 from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from api import json_body, submission
-from api.json_body import NO_BLANK, not_blank, receive_json
-from api.problems import responses
-from api.state import StateDep
-from api.submission import Accepted, IdempotencyKey, Order, accepted, make_room, submit
-from api.text_fields import DESCRIPTIONS, MAX_PROMPT_CHARS, checked, or_nothing
-from shared.job import SPEECH_ALONE, TEXT_TO_SPEECH
+from api.dependencies import StateDep
+from api.intake import json_body
+from api.intake.fields import DESCRIPTIONS, MAX_PROMPT_CHARS, checked, or_nothing
+from api.intake.json_body import NO_BLANK, not_blank, receive_json
+from api.jobs import submit as submission
+from api.jobs.submit import Accepted, IdempotencyKey, Order, accepted, make_room, submit
+from api.problems.render import responses
+from shared.queue.job import SPEECH_ALONE, TEXT_TO_SPEECH
 
 router = APIRouter(tags=["jobs"])
 

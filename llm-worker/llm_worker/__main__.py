@@ -4,8 +4,8 @@ from functools import partial
 
 from llm_worker.handler import open_llm
 from llm_worker.settings import LlmSettings
-from shared.service import run_stage
 from shared.settings import read_settings
+from shared.worker.run import run_stage
 
 
 def main() -> None:

@@ -5,17 +5,17 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
-from llm_worker.answer import Answer
-from llm_worker.choice import load_engine
-from llm_worker.deadline import with_deadlines
 from llm_worker.engine import LlmEngine, Prompt
-from llm_worker.memory import recent
+from llm_worker.engine_selection import load_engine
+from llm_worker.history import recent
+from llm_worker.reply_stream import Answer
 from llm_worker.settings import LlmSettings
+from llm_worker.timeouts import with_deadlines
 from shared.errors import ModelUnavailable
-from shared.job import stage_after
-from shared.steps import Extend
-from shared.storage import Storage
-from shared.task import Claim, Outcome, WorkerInfo
+from shared.queue.job import stage_after
+from shared.queue.messages import Claim, Outcome, WorkerInfo
+from shared.storage.local import Storage
+from shared.worker.steps import Extend
 
 _NO_MODEL = (
     "No language model is configured: a small built-in responder answers. Set GEMINI_API_KEY or OPENAI_BASE_URL."

@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from shared.service import run_stage
 from shared.settings import read_settings
+from shared.worker.run import run_stage
 from stt_worker.handler import open_stt
 from stt_worker.settings import SttSettings
 

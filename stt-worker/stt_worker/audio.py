@@ -14,8 +14,8 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from shared.errors import AudioTooLong, EmptyAudio, UndecodableAudio
-from stt_worker.ceiling import memory_ceiling
 from stt_worker.engine import SAMPLE_RATE_HZ, Samples
+from stt_worker.memory_limit import memory_ceiling
 
 #: The containers that FFmpeg may recognize. It knows hundreds, among them play lists that name other files and URLs:
 #: a stranger's upload could make this process read them.

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from shared.engine_process import EngineProcess, warm_engine
 from shared.errors import InputMissing
-from shared.job import stage_after, task_name
-from shared.steps import Extend
-from shared.storage import Storage
-from shared.task import Claim, Outcome, WorkerInfo
-from stt_worker.recognizer import Recognition, Recognizer, load_recognizer
+from shared.queue.job import stage_after, task_name
+from shared.queue.messages import Claim, Outcome, WorkerInfo
+from shared.storage.local import Storage
+from shared.worker.engine_process import EngineProcess, warm_engine
+from shared.worker.steps import Extend
+from stt_worker.batcher import Together
+from stt_worker.child import Recognition, Recognizer, load_recognizer
 from stt_worker.settings import SttSettings
-from stt_worker.together import Together
 
 #: A recording that is longer shares its pass with nobody.
 MOST_TOGETHER_S = 30

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from redis_server import RedisServer, redis_binaries
-from services import QUESTION, Services
+from support.redis_server import RedisServer, redis_binaries
+from support.services import QUESTION, Services
 
 
 @pytest.fixture

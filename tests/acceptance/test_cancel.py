@@ -8,8 +8,8 @@ import pytest
 
 from fakes import openai_server
 from fakes.openai_server import Hang, OpenAiServer
-from redis_server import RedisServer
-from services import Services
+from support.redis_server import RedisServer
+from support.services import Services
 
 pytestmark = pytest.mark.redis
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services import Services
+from support.services import Services
 
 pytestmark = pytest.mark.redis
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from redis_server import RedisServer
-from services import QUESTION, Services
+from support.redis_server import RedisServer
+from support.services import QUESTION, Services
 
 pytestmark = pytest.mark.redis
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from redis_server import RedisServer
-from services import Services
+from support.redis_server import RedisServer
+from support.services import Services
 
 pytestmark = pytest.mark.redis
 

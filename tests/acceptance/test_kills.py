@@ -6,7 +6,7 @@ import wave
 import pytest
 from redis import Redis
 
-from shared.keys import KEYS
+from shared.queue.keys import KEYS
 
 pytestmark = pytest.mark.redis
 

@@ -11,12 +11,12 @@ import pytest
 from fakes import gemini_server, openai_server
 from fakes.gemini_server import GeminiServer
 from fakes.openai_server import OpenAiServer
-from redis_server import RedisServer
-from services import TESTS, Services
+from support.redis_server import RedisServer
+from support.services import TESTS, Services
 
 pytestmark = [pytest.mark.redis, pytest.mark.models]
 
-MODELS = TESTS / "models"
+MODELS = TESTS / "speech_models"
 SAMPLES = MODELS / "samples"
 SENTENCES: dict[str, str] = json.loads((SAMPLES / "sentences.json").read_text())
 ANSWER = ("Seven plus five is twelve. ", "That was an easy one. ", "Ask me something harder.")

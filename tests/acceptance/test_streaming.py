@@ -13,10 +13,10 @@ from redis import Redis
 
 from fakes import openai_server
 from fakes.openai_server import Gate, Hang, OpenAiServer
-from hearing import WAV_HEAD, Hearing
-from redis_server import RedisServer
-from services import Services
-from shared.keys import KEYS
+from shared.queue.keys import KEYS
+from support.http_stream import WAV_HEAD, Hearing
+from support.redis_server import RedisServer
+from support.services import Services
 
 pytestmark = [pytest.mark.redis, pytest.mark.models]
 

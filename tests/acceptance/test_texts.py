@@ -5,8 +5,8 @@ import wave
 
 import pytest
 
-from redis_server import RedisServer
-from services import QUESTION, Services
+from support.redis_server import RedisServer
+from support.services import QUESTION, Services
 
 pytestmark = pytest.mark.redis
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fakes.openai_server import OpenAiServer
-from missing import missing
-from redis_server import RedisServer, redis_binaries
-from services import QUESTION, Services
+from support.redis_server import RedisServer, redis_binaries
+from support.requirements import missing
+from support.services import QUESTION, Services
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Playwright

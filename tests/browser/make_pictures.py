@@ -12,8 +12,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 from browser.chromium import chromium, microphone, with_microphone
 from fakes import openai_server as openai
 from fakes.openai_server import OpenAiServer, Pause, Step
-from redis_server import RedisServer, redis_binaries
-from services import QUESTION, Services
+from support.redis_server import RedisServer, redis_binaries
+from support.services import QUESTION, Services
 
 PICTURES = Path(__file__).parents[2] / "docs" / "images"
 

@@ -9,7 +9,7 @@ import pytest
 
 from fakes import openai_server as openai
 from fakes.openai_server import Gate, OpenAiServer
-from services import Services
+from support.services import Services
 
 if TYPE_CHECKING:
     from browser.conftest import Visit

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services import QUESTION, Services
+from support.services import QUESTION, Services
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from redis_server import RedisServer
-from services import QUESTION, Services
+from support.redis_server import RedisServer
+from support.services import QUESTION, Services
 
 if TYPE_CHECKING:
     from playwright.sync_api import Playwright

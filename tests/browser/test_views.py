@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services import Services
+from support.services import Services
 
 if TYPE_CHECKING:
     from browser.conftest import Visit

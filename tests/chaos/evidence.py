@@ -7,12 +7,12 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from api.housekeeping import remove_strays
+from api.jobs.cleanup import remove_strays
 from chaos.load import Call, Load
 from chaos.orders import Order
 from chaos.stack import Stack
-from shared.keys import KEYS
-from shared.storage import Storage
+from shared.queue.keys import KEYS
+from shared.storage.local import Storage
 
 _READERS = 16
 

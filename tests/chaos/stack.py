@@ -15,10 +15,10 @@ from chaos.model import ErraticModel
 from chaos.orders import Orders
 from chaos.proxy import Proxy
 from chaos.schedule import WORKERS
-from redis_server import RedisServer, free_port, redis_binaries
-from services import TESTS, Services
 from shared.background import end
-from shared.queue import Queue
+from shared.queue.queue import Queue
+from support.redis_server import RedisServer, free_port, redis_binaries
+from support.services import TESTS, Services
 
 #: An API of its own, so that uploads can be refused because the queue is full while the other takes them.
 NARROW = "api-narrow"
@@ -33,7 +33,7 @@ _SETTINGS = {
     "TTS_ENGINE": "erratic",
     "GEMINI_API_KEY": "",
     "OPENAI_API_KEY": "",
-    "PYTHONPATH": f"{TESTS / 'plugin'}:{TESTS}:{os.environ.get('PYTHONPATH', '')}",
+    "PYTHONPATH": f"{TESTS / 'example_engines'}:{TESTS}:{os.environ.get('PYTHONPATH', '')}",
     "TASK_TIMEOUT_S": "4",
     "STT_TIMEOUT_S": "3",
     "STT_TIMEOUT_RATIO": "0",

@@ -10,7 +10,7 @@ import pytest
 
 from chaos.disk import Disk
 from chaos.proxy import Proxy
-from redis_server import free_port
+from support.redis_server import free_port
 
 
 class Echo:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from docker.stack import Stack, compose_command
-from missing import missing
+from support.requirements import missing
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from docker.stack import SERVICES, Stack, clean_environment, compose_command, inspect, run
-from talking import ANSWER, SENTENCE, done
+from support.cli_process import ANSWER, SENTENCE, done
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]  # the first test builds the images
 

@@ -7,8 +7,8 @@ import signal
 import time
 from pathlib import Path
 
-from shared.engine_process import EngineProcess
 from shared.errors import NoSpeech, StartupError
+from shared.worker.engine_process import EngineProcess
 
 
 class Engine:

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from shared.job import Stage
-from shared.steps import Extend
-from shared.task import Claim, Outcome, WorkerInfo
+from shared.queue.job import Stage
+from shared.queue.messages import Claim, Outcome, WorkerInfo
+from shared.worker.steps import Extend
 
 
 class FakeHandler:

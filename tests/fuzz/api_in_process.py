@@ -10,7 +10,7 @@ from fakeredis import FakeAsyncRedis, FakeServer
 
 from api.app import create_app
 from api.settings import ApiSettings
-from shared.queue import Queue
+from shared.queue.queue import Queue
 
 FORM_TYPE = "multipart/form-data; boundary=limit"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-SAMPLES = Path(__file__).parents[1] / "models" / "samples"
+SAMPLES = Path(__file__).parents[1] / "speech_models" / "samples"
 
 #: One recording of each kind that the API accepts.
 FORMATS = ("wav", "mp3", "ogg", "webm", "m4a", "flac")

@@ -10,8 +10,8 @@ import pytest
 
 from fuzz.mutations import mutants, seeds
 from fuzz.watched_recognizer import MAX_AUDIO_S, WatchedRecognizer, load
-from shared.engine_process import EngineProcess
 from shared.errors import CascadeError
+from shared.worker.engine_process import EngineProcess
 
 #: `FUZZ_FILES=20000 FUZZ_SEED=7 pytest tests/fuzz/test_decoder.py` looks further.
 FILES = int(os.environ.get("FUZZ_FILES", "1000"))

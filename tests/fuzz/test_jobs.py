@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.job import STAGES, Job, stage_after, task_name
-from shared.task import Claim, Outcome
+from shared.queue.job import STAGES, Job, stage_after, task_name
+from shared.queue.messages import Claim, Outcome
 
 JOB_IDS = st.uuids().map(lambda job_id: job_id.hex)
 TIMES_MS = st.integers(0, 4_000_000_000_000)

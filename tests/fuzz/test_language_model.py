@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from fakes.llm_settings import llm_settings
-from llm_worker.arithmetic import solve, spell
-from llm_worker.connection import read_key, read_url
 from llm_worker.engine import Prompt
-from llm_worker.engines.offline import Offline
-from llm_worker.faults import read_retry_after, read_seconds
+from llm_worker.engines.offline.arithmetic import solve, spell
+from llm_worker.engines.offline.engine import Offline
+from llm_worker.engines.remote.error_mapping import read_retry_after, read_seconds
+from llm_worker.engines.remote.http_client import read_key, read_url
 from llm_worker.handler import LlmHandler
 from shared.errors import StartupError
-from shared.segments import mended, split
-from shared.task import Claim, Outcome
+from shared.queue.messages import Claim, Outcome
+from shared.text.sentence_splitter import mended, split
 
 LONG = 400
 NOON = datetime(2031, 3, 5, 12, 0, tzinfo=UTC)

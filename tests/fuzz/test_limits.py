@@ -8,14 +8,14 @@ import av
 import numpy as np
 import pytest
 
-from fuzz import forgeries
-from fuzz.forgeries import HEADERS
+from fuzz import crafted_audio
+from fuzz.crafted_audio import HEADERS
 from fuzz.memory import forget_peak, peak_bytes
 from fuzz.mutations import seeds
 from shared.errors import CascadeError, UndecodableAudio
 from stt_worker import audio
 from stt_worker.audio import decode
-from stt_worker.ceiling import memory_ceiling
+from stt_worker.memory_limit import memory_ceiling
 
 LIMIT_S = 30
 MOST_BYTES = 48 << 20
@@ -45,11 +45,11 @@ def test_a_header_that_lies_is_found_out(tmp_path: Path, forged: str) -> None:
 
 
 CLAIM_LESS: dict[str, Callable[[bytes], bytes]] = {
-    "flac": lambda data: forgeries.flac(data, length_s=1),
-    "flac of unknown length": lambda data: forgeries.flac(data),
-    "ogg": lambda data: forgeries.ogg_length(data, 1),
-    "webm": lambda data: forgeries.webm_length(data, 1),
-    "m4a": lambda data: forgeries.m4a(data, b"mdhd", 16, 8000),
+    "flac": lambda data: crafted_audio.flac(data, length_s=1),
+    "flac of unknown length": lambda data: crafted_audio.flac(data),
+    "ogg": lambda data: crafted_audio.ogg_length(data, 1),
+    "webm": lambda data: crafted_audio.webm_length(data, 1),
+    "m4a": lambda data: crafted_audio.m4a(data, b"mdhd", 16, 8000),
     "mp3": lambda data: data,  # as written it says nothing that is believed
 }
 
@@ -59,7 +59,7 @@ def test_a_long_silence_that_claims_to_be_short_is_decoded_up_to_the_limit(
     tmp_path: Path, claims: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five minutes in a few kilobytes are given up after the first half."""
-    data = CLAIM_LESS[claims](forgeries.silence(claims.split()[0], LONG_S))
+    data = CLAIM_LESS[claims](crafted_audio.silence(claims.split()[0], LONG_S))
     assert len(data) < 1_000_000
     decoded = []
     whole = audio._samples
@@ -72,17 +72,17 @@ def test_a_long_silence_that_claims_to_be_short_is_decoded_up_to_the_limit(
 def test_a_long_silence_that_says_so_is_not_decoded(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its header is enough."""
     monkeypatch.setattr(audio, "_frames", lambda *_: pytest.fail("decoded although the header said enough"))
-    assert heard(tmp_path / "recording", forgeries.silence(kind, LONG_S)) == "audio_too_long"
+    assert heard(tmp_path / "recording", crafted_audio.silence(kind, LONG_S)) == "audio_too_long"
 
 
 def test_a_table_of_millions_of_packets_takes_no_memory(tmp_path: Path) -> None:
     """An m4a of 20 kB made the decoder take 2.4 GB and eight seconds for a table of what is not there."""
-    assert heard(tmp_path / "recording", forgeries.crowded_m4a()) in ("undecodable_audio", "empty_audio")
+    assert heard(tmp_path / "recording", crafted_audio.crowded_m4a()) in ("undecodable_audio", "empty_audio")
 
 
 def test_a_frame_that_lasts_hours_is_refused(tmp_path: Path) -> None:
     """Frames of 1 Hz behind an honest header grew to 2 GB in the resampler, out of 741 bytes."""
-    data = forgeries.slow_frames()
+    data = crafted_audio.slow_frames()
     assert len(data) < 1000
     (tmp_path / "recording").write_bytes(data)
     with pytest.raises(UndecodableAudio, match="sample rate"):
@@ -91,7 +91,7 @@ def test_a_frame_that_lasts_hours_is_refused(tmp_path: Path) -> None:
 
 def test_a_cover_is_not_decoded(tmp_path: Path) -> None:
     """A picture of 250 kB unpacked to 250 MB, only to learn its size; the sound beside it is heard all the same."""
-    assert heard(tmp_path / "recording", forgeries.mp3_with_cover(16_000)) == pytest.approx(2.2, abs=0.05)
+    assert heard(tmp_path / "recording", crafted_audio.mp3_with_cover(16_000)) == pytest.approx(2.2, abs=0.05)
 
 
 def test_a_seldom_used_codec_is_refused(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from api.app import create_app
 from api.settings import ApiSettings
-from redis_server import RedisServer, redis_binaries
-from services import Services
+from support.redis_server import RedisServer, redis_binaries
+from support.services import Services
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(600)]
 
@@ -80,7 +80,7 @@ def ended(api: Services, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A job that was completed, and one that failed."""
     broken = tmp_path_factory.mktemp("broken") / "broken.wav"
     broken.write_bytes(b"RIFF\0\0\0\0WAVE")
-    jobs = [api.ended(api.upload(conversation_id=CONVERSATION)), api.ended(api.upload(broken))]
+    jobs = [api.ended(api.intake.multipart(conversation_id=CONVERSATION)), api.ended(api.intake.multipart(broken))]
     assert [job["status"] for job in jobs] == ["completed", "failed"]
     return [job["job_id"] for job in jobs]
 
@@ -92,11 +92,11 @@ def test_the_api_does_what_its_document_says(case: Case, api: Services, ended: l
     number = next(numbers)
     if re.fullmatch("[0-9a-f]{32}", case.path_parameters.get("job_id", "")) and number % 4:
         # It would never be guessed. What is changed by the call is a job of its own.
-        case.path_parameters["job_id"] = ended[number % 2] if case.method == "GET" else api.upload()
+        case.path_parameters["job_id"] = ended[number % 2] if case.method == "GET" else api.intake.multipart()
     if re.fullmatch("[A-Za-z0-9_-]{1,64}", case.path_parameters.get("conversation_id", "")) and number % 4:
         case.path_parameters["conversation_id"] = name = CONVERSATION if case.method == "GET" else f"other-{number}"
         if case.method == "DELETE":
-            api.upload(conversation_id=name)
+            api.intake.multipart(conversation_id=name)
     key = case.headers.get("Idempotency-Key")
     if key and len(key) <= 255:  # one that came with another request is refused, and hypothesis likes to repeat itself
         case.headers["Idempotency-Key"] = f"{key[:240]}-{number}"

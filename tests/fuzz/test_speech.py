@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from shared.errors import InputError
 from tts_worker.engine import Speech
-from tts_worker.engines.piper_files import installed_voice
-from tts_worker.engines.piper_voice import BrokenVoice, open_voice
-from tts_worker.text import MAX_CHARS, speakable
+from tts_worker.engines.piper.download import installed_voice
+from tts_worker.engines.piper.voice import BrokenVoice, open_voice
+from tts_worker.sanitize import MAX_CHARS, speakable
 from tts_worker.wav import encode, join
 
-TINY_PIPER = Path(__file__).parents[1] / "models" / "tiny-piper" / "en_US-fixture-low.onnx"
+TINY_PIPER = Path(__file__).parents[1] / "speech_models" / "tiny-piper" / "en_US-fixture-low.onnx"
 RATES_HZ = st.sampled_from([8000, 16_000, 22_050, 44_100, 48_000]) | st.integers(1000, 192_000)
 SAMPLES = st.lists(st.integers(-32_768, 32_767), max_size=300).map(lambda values: np.array(values, np.int16))
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.media import HEAD_BYTES, is_audio
+from api.intake.sniff import HEAD_BYTES, is_audio
 from fuzz.mutations import Mutant, mutants
 from fuzz.test_decoder import CODES, FILES, SEED
-from redis_server import RedisServer
-from services import Services
+from support.redis_server import RedisServer
+from support.services import Services
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(max(170, FILES // 5))]
 

@@ -1,8 +1,8 @@
 """The STT worker's recognizer, with an engine that only counts, and an eye on its memory."""
 
 from fuzz.memory import peak_bytes
+from stt_worker.child import Recognizer
 from stt_worker.engine import Samples, Transcript
-from stt_worker.recognizer import Recognizer
 from stt_worker.settings import SttSettings
 
 MAX_AUDIO_S = 60.0

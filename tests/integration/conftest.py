@@ -5,10 +5,10 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
-from shared.job import SPEECH_TO_SPEECH, Stage, task_name
-from shared.keys import KEYS
-from shared.queue import Queue
-from shared.task import Claim, Outcome, WorkerInfo
+from shared.queue.job import SPEECH_TO_SPEECH, Stage, task_name
+from shared.queue.keys import KEYS
+from shared.queue.messages import Claim, Outcome, WorkerInfo
+from shared.queue.queue import Queue
 
 
 class Driver:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.accuracy import main
+from bench.measurements.accuracy import main
 
 pytestmark = pytest.mark.models
 
-SAMPLES = Path(__file__).parents[1] / "models" / "samples"
+SAMPLES = Path(__file__).parents[1] / "speech_models" / "samples"
 
 
 def test_the_tests_own_recordings_lose_no_word(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,11 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from shared.conversations import Conversations
 from shared.errors import QueueFull, QueueUnreadable
-from shared.job import SPEECH_TO_SPEECH, TEXT_TO_SPEECH, first_task, task_name
-from shared.keys import HISTORY_BYTES, KEYS, TURNS_KEPT
-from shared.task import Outcome
+from shared.queue.conversations import Conversations
+from shared.queue.job import SPEECH_TO_SPEECH, TEXT_TO_SPEECH, first_task, task_name
+from shared.queue.keys import HISTORY_BYTES, KEYS, TURNS_KEPT
+from shared.queue.messages import Outcome
 
 pytestmark = pytest.mark.redis
 

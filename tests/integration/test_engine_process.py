@@ -13,8 +13,8 @@ import pytest
 
 from fakes import engine_in_process
 from fakes.engine_in_process import Engine
-from shared.engine_process import EngineProcess
 from shared.errors import EngineCrashed, EngineTimeout, NoSpeech, StartupError
+from shared.worker.engine_process import EngineProcess
 
 
 @pytest.fixture

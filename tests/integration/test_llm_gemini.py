@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 from fakes import gemini_server as gemini
 from fakes.gemini_server import Cut, Gate, GeminiServer, Hang
 from fakes.llm_settings import llm_settings
-from llm_worker.deadline import with_deadlines
 from llm_worker.engine import Prompt, Turn
-from llm_worker.engines.gemini import Gemini, least_thinking, load
+from llm_worker.engines.remote.gemini import Gemini, least_thinking, load
+from llm_worker.timeouts import with_deadlines
 from shared.errors import AnswerBlocked, ModelRefused, ModelUnavailable, StartupError
 
 KEY = "test-key-c2VjcmV0"

@@ -15,9 +15,9 @@ from structlog.testing import capture_logs
 from fakes import openai_server as openai
 from fakes.llm_settings import llm_settings
 from fakes.openai_server import Cut, Gate, Hang, OpenAiServer
-from llm_worker.deadline import with_deadlines
 from llm_worker.engine import Prompt, Turn
-from llm_worker.engines.openai import OpenAiCompatible, load
+from llm_worker.engines.remote.openai import OpenAiCompatible, load
+from llm_worker.timeouts import with_deadlines
 from shared.errors import AnswerBlocked, ModelRefused, ModelUnavailable, StartupError
 
 KEY = "sk-test-c2VjcmV0"

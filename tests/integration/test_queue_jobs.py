@@ -12,10 +12,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared.errors import QueueFull, QueueUnavailable
-from shared.job import task_name
-from shared.keys import KEYS
-from shared.queue import Queue
-from shared.task import Outcome
+from shared.queue.job import task_name
+from shared.queue.keys import KEYS
+from shared.queue.messages import Outcome
+from shared.queue.queue import Queue
 
 pytestmark = pytest.mark.redis
 

@@ -6,10 +6,10 @@ import pytest
 from redis import Redis
 
 from shared.errors import QueueUnavailable
-from shared.job import task_name
-from shared.keys import KEYS
-from shared.operations import Operations
-from shared.task import Outcome
+from shared.queue.admin import Operations
+from shared.queue.job import task_name
+from shared.queue.keys import KEYS
+from shared.queue.messages import Outcome
 
 pytestmark = pytest.mark.redis
 

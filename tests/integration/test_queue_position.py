@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared.keys import KEYS
-from shared.task import Outcome
+from shared.queue.keys import KEYS
+from shared.queue.messages import Outcome
 
 pytestmark = pytest.mark.redis
 

@@ -6,8 +6,8 @@ import pytest
 from redis import Redis
 
 from shared.errors import QueueUnavailable
-from shared.keys import KEYS
-from shared.task import Claim, Outcome, WorkerInfo
+from shared.queue.keys import KEYS
+from shared.queue.messages import Claim, Outcome, WorkerInfo
 
 pytestmark = pytest.mark.redis
 

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from shared.job import task_name
-from shared.keys import KEYS, MAX_CRASHES
-from shared.task import Claim, Outcome
+from shared.queue.job import task_name
+from shared.queue.keys import KEYS, MAX_CRASHES
+from shared.queue.messages import Claim, Outcome
 
 pytestmark = pytest.mark.redis
 

@@ -11,7 +11,7 @@ from redis import Redis
 
 from api.app import create_app
 from api.settings import ApiSettings
-from redis_server import RedisServer
+from support.redis_server import RedisServer
 
 pytestmark = pytest.mark.redis
 

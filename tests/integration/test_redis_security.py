@@ -14,10 +14,10 @@ import trustme
 from pydantic import SecretStr
 from redis import Redis, RedisError
 
-from redis_server import free_port, redis_binaries
-from services import Services
 from shared.errors import QueueUnavailable, StartupError
-from shared.queue import Queue
+from shared.queue.queue import Queue
+from support.redis_server import free_port, redis_binaries
+from support.services import Services
 
 pytestmark = pytest.mark.redis
 

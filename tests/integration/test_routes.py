@@ -4,10 +4,10 @@ from uuid import uuid4
 
 import pytest
 
-from shared.job import SPEECH_ALONE, first_task, task_name
-from shared.keys import KEYS
-from shared.operations import Operations
-from shared.task import Outcome
+from shared.queue.admin import Operations
+from shared.queue.job import SPEECH_ALONE, first_task, task_name
+from shared.queue.keys import KEYS
+from shared.queue.messages import Outcome
 
 pytestmark = pytest.mark.redis
 

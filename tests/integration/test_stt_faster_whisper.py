@@ -11,14 +11,14 @@ import pytest
 from faster_whisper import WhisperModel
 
 from shared.errors import NoSpeech, StartupError, UnsupportedLanguage
-from stt_worker.engines import faster_whisper
-from stt_worker.engines.faster_whisper import OnePassWhisper, load
-from stt_worker.recognizer import Recognizer, load_recognizer
+from stt_worker.child import Recognizer, load_recognizer
+from stt_worker.engines.faster_whisper import engine as faster_whisper
+from stt_worker.engines.faster_whisper.engine import OnePassWhisper, load
 from stt_worker.settings import SttSettings
 
 pytestmark = pytest.mark.models
 
-MODELS = Path(__file__).parents[1] / "models"
+MODELS = Path(__file__).parents[1] / "speech_models"
 TINY = MODELS / "tiny-whisper"
 SAMPLES = MODELS / "samples"
 SENTENCES: dict[str, str] = json.loads((SAMPLES / "sentences.json").read_text())

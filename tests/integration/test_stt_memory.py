@@ -8,13 +8,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shared.engine_process import EngineProcess
-from stt_worker.recognizer import Recognizer, load_recognizer
+from shared.worker.engine_process import EngineProcess
+from stt_worker.child import Recognizer, load_recognizer
 from stt_worker.settings import SttSettings
 
 pytestmark = pytest.mark.models
 
-MODELS = Path(__file__).parents[1] / "models"
+MODELS = Path(__file__).parents[1] / "speech_models"
 
 
 async def test_five_hundred_utterances_take_no_more_memory_than_fifty() -> None:

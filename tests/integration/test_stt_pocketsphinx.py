@@ -9,9 +9,9 @@ import pytest
 
 from shared.errors import NoSpeech, StartupError, UnsupportedLanguage
 from stt_worker.audio import decode
-from stt_worker.recognizer import Recognizer, load_recognizer
+from stt_worker.child import Recognizer, load_recognizer
 from stt_worker.settings import SttSettings
-from stt_worker.voice_activity import trim
+from stt_worker.vad import trim
 
 pytestmark = pytest.mark.models
 
@@ -43,8 +43,8 @@ def test_the_sample_question_is_heard_word_by_word(recognizer: Recognizer) -> No
 def test_the_same_recording_gives_the_same_text(recognizer: Recognizer) -> None:
     """No utterance leaves a trace in the next: the noise is seeded and each gets a decoder of its own."""
     first = recognizer.recognize(QUESTION, "en").transcript
-    others = json.loads((ROOT / "tests" / "models" / "samples" / "sentences.json").read_text())
-    recognizer.recognize(ROOT / "tests" / "models" / "samples" / next(iter(others)), "en")
+    others = json.loads((ROOT / "tests" / "speech_models" / "samples" / "sentences.json").read_text())
+    recognizer.recognize(ROOT / "tests" / "speech_models" / "samples" / next(iter(others)), "en")
     assert recognizer.recognize(QUESTION, "en").transcript == first
 
 

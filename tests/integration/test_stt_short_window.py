@@ -12,14 +12,15 @@ from faster_whisper.tokenizer import Tokenizer
 from shared.errors import NoSpeech, UnsupportedLanguage
 from stt_worker.audio import decode
 from stt_worker.engine import SAMPLE_RATE_HZ, BatchEngine, Samples
-from stt_worker.engines import faster_whisper, short_window
-from stt_worker.engines.faster_whisper import FasterWhisperEngine, load
-from stt_worker.engines.short_window import window_for
+from stt_worker.engines.faster_whisper import engine as faster_whisper
+from stt_worker.engines.faster_whisper import windows as short_window
+from stt_worker.engines.faster_whisper.engine import FasterWhisperEngine, load
+from stt_worker.engines.faster_whisper.windows import window_for
 from stt_worker.settings import SttSettings
 
 pytestmark = pytest.mark.models
 
-MODELS = Path(__file__).parents[1] / "models"
+MODELS = Path(__file__).parents[1] / "speech_models"
 SAMPLES = MODELS / "samples"
 SENTENCES: dict[str, str] = json.loads((SAMPLES / "sentences.json").read_text())
 WORDS = decode(SAMPLES / next(iter(SENTENCES)), 600)

@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 
 from shared.errors import InputError, StartupError, UnknownVoice
 from tts_worker.engine import Speech, TtsEngine
-from tts_worker.engines import espeak
-from tts_worker.engines.espeak_library import EspeakLibrary
+from tts_worker.engines.espeak import engine as espeak
+from tts_worker.engines.espeak.library import EspeakLibrary
 from tts_worker.settings import TtsSettings
 
 TEXT = "Turn on the lights in the kitchen."
@@ -167,7 +167,7 @@ def test_a_long_text_is_spoken_whole(engine: TtsEngine) -> None:
 
 def test_an_endless_text_is_refused(engine: TtsEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A text that would be spoken for hours is stopped half-way, and the engine goes on working."""
-    monkeypatch.setattr("tts_worker.engines.espeak_library.MAX_SPEECH_S", 60)
+    monkeypatch.setattr("tts_worker.engines.espeak.library.MAX_SPEECH_S", 60)
     with pytest.raises(InputError):
         engine.synthesize("9 " * 2_000, None, None)
     assert espeak.espeak_library()._bytes_left > -10 * 22_050 * 2

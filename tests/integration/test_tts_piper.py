@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from shared.errors import InputError
-from shared.storage import Storage
-from shared.task import Claim, Outcome
+from shared.queue.messages import Claim, Outcome
+from shared.storage.local import Storage
 from tts_worker.engine import Speech, TtsEngine
-from tts_worker.engines import piper
+from tts_worker.engines.piper import engine as piper
 from tts_worker.handler import TtsHandler, open_tts
 from tts_worker.settings import TtsSettings
 
 pytestmark = pytest.mark.models
 
 NAME = "en_US-fixture-low"
-FOLDER = Path(__file__).parents[1] / "models" / "tiny-piper"
+FOLDER = Path(__file__).parents[1] / "speech_models" / "tiny-piper"
 TEXT = "Turn on the lights in the kitchen."
 
 
@@ -75,7 +75,7 @@ def test_a_sentence_keeps_its_own_loudness(engine: piper.PiperEngine) -> None:
 def test_a_quiet_voice_is_made_louder_and_never_wraps(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gain that lifts a sentence over full scale clips it; int16 does not turn over into noise."""
     usual = loaded()
-    monkeypatch.setattr("tts_worker.engines.piper_voice._REFERENCE_PEAK", 2.0)
+    monkeypatch.setattr("tts_worker.engines.piper.voice._REFERENCE_PEAK", 2.0)
     loud = loaded()
     quiet_samples, loud_samples = (each.synthesize(TEXT, None, None).samples for each in (usual, loud))
     assert np.abs(loud_samples.astype(int)).max() == 32_767
@@ -146,7 +146,7 @@ def test_an_endless_sentence_is_spoken_in_pieces(engine: piper.PiperEngine, monk
 
 def test_an_endless_text_is_refused(engine: TtsEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A text that would be spoken for hours is stopped half-way, and the engine goes on working."""
-    monkeypatch.setattr("tts_worker.engines.piper_voice.MAX_SPEECH_S", 60)
+    monkeypatch.setattr("tts_worker.engines.piper.voice.MAX_SPEECH_S", 60)
     with pytest.raises(InputError):
         engine.synthesize("9 " * 2_000, None, None)
     assert seconds(engine.synthesize(TEXT, None, None)) < 10

@@ -14,15 +14,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.errors import StartupError, UnknownVoice
+from tts_worker.child import load_synthesizer
 from tts_worker.engine import TtsEngine
-from tts_worker.engines import piper
+from tts_worker.engines.piper import engine as piper
 from tts_worker.settings import TtsSettings
-from tts_worker.synthesizer import load_synthesizer
 
 pytestmark = pytest.mark.models
 
 NAME = "en_US-fixture-low"
-FOLDER = Path(__file__).parents[1] / "models" / "tiny-piper"
+FOLDER = Path(__file__).parents[1] / "speech_models" / "tiny-piper"
 
 
 def loaded(voice: str | Path, models_dir: Path = FOLDER) -> piper.PiperEngine:
@@ -179,7 +179,7 @@ def test_two_workers_may_fetch_at_once(voice_server: str, tmp_path: Path) -> Non
     """Workers that start together on an empty volume both speak, and the volume holds one whole voice."""
     program = (
         "import sys, pathlib, piper.download_voices as d; d.URL_FORMAT = sys.argv[1]\n"
-        "from tts_worker.engines import piper; from tts_worker.settings import TtsSettings\n"
+        "from tts_worker.engines.piper import engine as piper; from tts_worker.settings import TtsSettings\n"
         "engine = piper.load(TtsSettings(tts_voice=sys.argv[2], models_dir=pathlib.Path(sys.argv[3])))\n"
         "assert len(engine.synthesize('Hello.', None, None).samples) > 5000\n"
     )

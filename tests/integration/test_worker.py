@@ -6,10 +6,10 @@ import pytest
 
 from fakes.handlers import FakeHandler
 from shared.errors import EngineCrashed, ModelUnavailable, NoSpeech, StorageFull
-from shared.keys import KEYS
-from shared.queue import Queue
-from shared.task import Claim, Outcome
-from working import ended, running, until
+from shared.queue.keys import KEYS
+from shared.queue.messages import Claim, Outcome
+from shared.queue.queue import Queue
+from support.running_worker import ended, running, until
 
 pytestmark = pytest.mark.redis
 
@@ -73,7 +73,7 @@ async def test_no_retry_comes_sooner_than_the_upstream_asked(driver, queue):
 
 async def test_a_full_disk_is_waited_out_for_longer_than_other_errors(driver, queue, monkeypatch):
     """No job is to blame for it, and all are met by it: a job may meet it four times as often before it fails."""
-    monkeypatch.setattr("shared.backoff.BACKOFF_S", 0.001)
+    monkeypatch.setattr("shared.worker.backoff.BACKOFF_S", 0.001)
 
     async def find_no_room(_claim: Claim) -> Outcome:
         raise StorageFull
@@ -86,7 +86,7 @@ async def test_a_full_disk_is_waited_out_for_longer_than_other_errors(driver, qu
 
 async def test_what_a_full_disk_has_cost_does_not_count_against_the_job(driver, queue, monkeypatch):
     """When there is room again, other errors may pass as often as ever."""
-    monkeypatch.setattr("shared.backoff.BACKOFF_S", 0.001)
+    monkeypatch.setattr("shared.worker.backoff.BACKOFF_S", 0.001)
     errors = [StorageFull(), StorageFull(), StorageFull(), ModelUnavailable()]
 
     async def stumble(_claim: Claim) -> Outcome:

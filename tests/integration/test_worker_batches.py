@@ -8,9 +8,9 @@ import pytest
 
 from fakes.handlers import FakeHandler
 from shared.errors import NoSpeech, QueueUnavailable
-from shared.keys import KEYS
-from shared.task import Claim, Outcome
-from working import ended, running, until
+from shared.queue.keys import KEYS
+from shared.queue.messages import Claim, Outcome
+from support.running_worker import ended, running, until
 
 pytestmark = pytest.mark.redis
 

@@ -9,13 +9,13 @@ import pytest
 
 from fakes.handlers import FakeHandler, FakeWriter, speak
 from shared.errors import ModelUnavailable, UnknownVoice
-from shared.job import task_name
-from shared.keys import KEYS
-from shared.queue import Queue
-from shared.steps import Extend
-from shared.task import Claim, Outcome
-from shared.worker import Worker
-from working import ended, until
+from shared.queue.job import task_name
+from shared.queue.keys import KEYS
+from shared.queue.messages import Claim, Outcome
+from shared.queue.queue import Queue
+from shared.worker.steps import Extend
+from shared.worker.worker import Worker
+from support.running_worker import ended, until
 
 pytestmark = pytest.mark.redis
 
@@ -23,9 +23,9 @@ pytestmark = pytest.mark.redis
 @pytest.fixture(autouse=True)
 def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits here for what comes later."""
-    monkeypatch.setattr("shared.backoff.BACKOFF_S", 0.001)
-    monkeypatch.setattr("shared.queue.BLOCK_S", 0.05)
-    monkeypatch.setattr("shared.worker.SWEEP_S", 0.1)
+    monkeypatch.setattr("shared.worker.backoff.BACKOFF_S", 0.001)
+    monkeypatch.setattr("shared.queue.queue.BLOCK_S", 0.05)
+    monkeypatch.setattr("shared.worker.worker.SWEEP_S", 0.1)
 
 
 WORDS = ["one", "two", "three", "four", "five"]

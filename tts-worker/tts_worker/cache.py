@@ -3,8 +3,8 @@
 import hashlib
 import json
 
-from shared.storage import Storage
-from shared.task import Claim, WorkerInfo
+from shared.queue.messages import Claim, WorkerInfo
+from shared.storage.local import Storage
 from tts_worker.settings import TtsSettings
 
 

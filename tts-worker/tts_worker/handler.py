@@ -7,16 +7,16 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import PurePath
 
-from shared.engine_process import EngineProcess, warm_engine
-from shared.steps import Extend
-from shared.storage import Storage
-from shared.task import Claim, Outcome, WorkerInfo
+from shared.queue.messages import Claim, Outcome, WorkerInfo
+from shared.storage.local import Storage
+from shared.text.speech_text import pieces_of
+from shared.worker.engine_process import EngineProcess, warm_engine
+from shared.worker.steps import Extend
 from tts_worker import wav
 from tts_worker.cache import SpeechCache
+from tts_worker.child import load_synthesizer
 from tts_worker.engine import Speech, TtsEngine
-from tts_worker.pieces import pieces_of
 from tts_worker.settings import TtsSettings
-from tts_worker.synthesizer import load_synthesizer
 
 #: Silence behind a segment, about what a reader leaves. It is part of the segment, so that what is heard while the
 #: answer is being made and the whole of it are the same.

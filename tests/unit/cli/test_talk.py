@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-import cli.events
-import cli.server
+import cli.client.async_client
+import cli.client.job_events
 from fakes.cascade_server import (
     ANSWER,
     DONE,
@@ -202,7 +202,7 @@ def test_a_download_that_is_cut_off_goes_on(cascade, server, folder, rest):
 
 def test_a_server_that_is_gone_for_good_is_given_up(cascade, server, monkeypatch):
     """And where the job can be found when it is back is told."""
-    monkeypatch.setattr(cli.events, "LOST_FOR_S", 0.5)
+    monkeypatch.setattr(cli.client.job_events, "LOST_FOR_S", 0.5)
     server.on("GET", f"/events/{JOB}", events(*ANSWER[:2], Cut()), html_reply(502))
     done = cascade("talk", "question.wav")
     assert done.code == 3

@@ -1,0 +1,66 @@
+"""How often one client may ask for work. Counted in Redis, so that it holds for all replicas together."""
+
+import hashlib
+import math
+import time
+from ipaddress import IPv6Address, ip_address
+
+from limits import parse
+from limits.aio.storage import RedisStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+
+from api.problems.render import Problem
+from shared.queue.queue import Queue
+from shared.queue.redis_client import twice
+
+#: What every key of the counters begins with.
+_PREFIX = "cascade:rate"
+
+#: A household or a server is given at least so much of the IPv6 address space, and may use a new address each second.
+_IPV6_PREFIX_BITS = 64
+
+
+class Rates:
+    """Counts requests by client, in windows that begin with a client's first one."""
+
+    def __init__(self, limit: str, queue: Queue) -> None:
+        self._limit = None if limit == "off" else parse(limit)
+        pool = queue.redis.client.connection_pool
+        storage = RedisStorage("async+redis://", implementation="redispy", key_prefix=_PREFIX, connection_pool=pool)
+        self._limiter = FixedWindowRateLimiter(storage)
+
+    async def count(self, client: str) -> None:
+        """Count one request.
+
+        Raises:
+            Problem: it is one too many.
+            QueueUnavailable: Redis does not answer.
+        """
+        if self._limit is None:
+            return
+        name = hashlib.sha256(client.encode()).hexdigest()[:32]
+        pause_s: int = await twice(self._pause, name)
+        if pause_s:
+            detail = f"No more than {self._limit} are allowed. Try again in {pause_s} s."
+            raise Problem(429, "rate_limited", detail, {"Retry-After": str(pause_s)})
+
+    async def _pause(self, name: str) -> int:
+        """How long to wait, in seconds; 0 if the request may pass."""
+        assert self._limit is not None
+        if await self._limiter.hit(self._limit, name):
+            return 0
+        reset_at, _ = await self._limiter.get_window_stats(self._limit, name)
+        return max(1, math.ceil(reset_at - time.time()))
+
+
+def by_address(host: str) -> str:
+    """Whom requests from an address are counted for."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(int(address) >> (128 - _IPV6_PREFIX_BITS))
+    return str(address)

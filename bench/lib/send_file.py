@@ -1,0 +1,34 @@
+"""An upload by `sendfile`, which costs the sender next to nothing: `python -m bench.lib.send_file <port> <path>`.
+
+Prints the seconds from connecting to the answer.
+"""
+
+import socket
+import sys
+import time
+from pathlib import Path
+
+from bench.lib.multipart_form import CONTENT_TYPE, HEAD, TAIL
+
+
+def send(port: int, path: Path) -> float:
+    length = len(HEAD) + path.stat().st_size + len(TAIL)
+    request = (
+        "POST /transcribe HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+        f"Content-Type: {CONTENT_TYPE}\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
+    with path.open("rb") as file:
+        started = time.perf_counter()
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(request + HEAD)
+            connection.sendfile(file)
+            connection.sendall(TAIL)
+            answer = connection.recv(65536)
+    elapsed = time.perf_counter() - started
+    if not answer.startswith(b"HTTP/1.1 202"):
+        raise RuntimeError(answer.decode(errors="replace"))
+    return elapsed
+
+
+if __name__ == "__main__":
+    print(send(int(sys.argv[1]), Path(sys.argv[2])))

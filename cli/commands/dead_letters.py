@@ -1,0 +1,74 @@
+"""The dead list: tasks that were set aside."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from cli.client.sync_client import Client, Key, Url
+from cli.errors import WrongUsage
+from cli.terminal.escape import plain
+
+app = typer.Typer(help="Look after tasks that failed for good.", no_args_is_help=True)
+
+Job = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
+
+
+@app.command("list")
+def show_all(
+    limit: Annotated[int, typer.Option(help="How many at most.")] = 100, url: Url = None, key: Key = None
+) -> None:
+    """List them, the latest first."""
+    letters = Client(url, key).ask("GET", "/dead", params={"limit": limit})
+    job = Column("job", no_wrap=True, min_width=32)  # whole even where there is little room: `show` and `retry` want it
+    table = Table(job, "stage", "failed at", "attempts", "code", "message")
+    for letter in letters:
+        cells = letter["stage"], _time(letter), letter["attempts"], letter["code"], letter["message"]
+        table.add_row(*map(plain, (letter["job_id"] or letter["task"], *cells)))
+    Console().print(table if letters else "Nothing was set aside.")
+
+
+@app.command("show")
+def show_one(job: Job, url: Url = None, key: Key = None) -> None:
+    """Show what was set aside of a job, with its input."""
+    for letter in Client(url, key).ask("GET", f"/dead/{_quoted(job)}"):
+        for name, value in (letter | {"failed_at": _time(letter)}).items():
+            Console().print(Text(f"{name:10} ", "bold") + plain(value), soft_wrap=True)
+
+
+@app.command()
+def retry(job: Job, url: Url = None, key: Key = None) -> None:
+    """Try a failed job again, from the stage that failed."""
+    Client(url, key).ask("POST", f"/jobs/{_quoted(job)}/retry")
+    print(f"{job} is on its way again.")
+
+
+@app.command()
+def purge(
+    job: Annotated[str | None, typer.Argument(metavar="JOB", help="The job's id.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Drop all that was set aside.")] = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Drop what was set aside, with its input, of one job or all."""
+    if (job is None) != every:
+        raise WrongUsage("Name a job, or say --all.")
+    path = f"/dead/{_quoted(job)}" if job is not None else "/dead?jobs=all"
+    print(f"{Client(url, key).ask('DELETE', path)['purged']} tasks dropped.")
+
+
+def _quoted(job: str) -> str:
+    if not job:
+        raise WrongUsage("Name a job.")
+    return quote(job, safe="")
+
+
+def _time(letter: dict[str, Any]) -> str:
+    try:
+        return "" if letter["failed_at"] is None else f"{datetime.fromtimestamp(letter['failed_at']):%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):  # somebody else has written it
+        return str(letter["failed_at"])

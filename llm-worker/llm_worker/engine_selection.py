@@ -1,0 +1,36 @@
+"""Which engine answers."""
+
+import structlog
+
+from llm_worker.engine import LlmEngine
+from llm_worker.settings import LlmSettings
+from shared.worker.engine_registry import find_engine
+
+_log = structlog.get_logger()
+
+
+def choose_engine(settings: LlmSettings) -> str:
+    """The engine's name: the one asked for, and for `auto` the first that has what it needs."""
+    if settings.llm_engine != "auto":
+        return settings.llm_engine
+    if settings.gemini_api_key.get_secret_value().strip():
+        return "gemini"
+    if settings.openai_base_url.strip():
+        return "openai"
+    # Never silently: whoever set a key under another name would take the built-in answers for the model's.
+    _log.warning(
+        "no_language_model",
+        engine="offline",
+        hint="Neither GEMINI_API_KEY nor OPENAI_BASE_URL is set, so a small built-in responder answers.",
+    )
+    return "offline"
+
+
+def load_engine(settings: LlmSettings) -> LlmEngine:
+    """Build the chosen engine.
+
+    Raises:
+        StartupError: it is not installed or lacks a setting; the message names the variable.
+    """
+    engine: LlmEngine = find_engine("llm", choose_engine(settings))(settings)
+    return engine

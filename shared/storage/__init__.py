@@ -1,0 +1,1 @@
+"""Files of jobs, addressed by job id."""

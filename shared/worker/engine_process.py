@@ -1,0 +1,150 @@
+"""An engine in a child process of its worker.
+
+A model may hold the interpreter's lock for seconds, crash the process, or hang. In a child it can do all that while its
+worker keeps the heartbeat, sees the crash at once, ends what hangs, and starts it anew.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import BrokenExecutor
+from contextlib import asynccontextmanager
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+
+import pebble
+
+from shared.errors import CascadeError, EngineCrashed, EngineTimeout, StartupError
+from shared.logs import configure_logs
+from shared.queue.job import Stage
+from shared.queue.messages import WorkerInfo
+
+
+class Named(Protocol):
+    """What every engine says of itself."""
+
+    name: str
+    model: str
+
+
+EngineT = TypeVar("EngineT", bound=Named)
+ResultT = TypeVar("ResultT")
+P = ParamSpec("P")
+
+
+class EngineProcess(Generic[EngineT]):
+    """Owns the child process in which an engine is loaded, warm, and works on one call at a time."""
+
+    def __init__(self, load: Callable[[], EngineT], *, service: str, log_level: str) -> None:
+        """`load` is called in the child, so it must be picklable: a module's function, or a `partial` of one."""
+        self._arguments = (load, service, log_level)
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> pebble.ProcessPool:
+        return pebble.ProcessPool(
+            max_workers=1,
+            context=multiprocessing.get_context("spawn"),
+            initializer=_start,
+            initargs=self._arguments,
+        )
+
+    async def start(self) -> tuple[str, str]:
+        """Wait until the engine is warm; its name and its model.
+
+        Raises:
+            StartupError: the engine cannot be loaded as configured.
+        """
+        try:
+            return await self._call(None, _describe)
+        except EngineCrashed:
+            raise StartupError("The engine crashed while it was loaded. Set another engine, model or device.") from None
+
+    async def run(
+        self,
+        method: Callable[Concatenate[EngineT, P], ResultT],
+        timeout_s: float,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> ResultT:
+        """Call a method of the engine, given as `Engine.method`. Cancelling this ends the child and starts a new one.
+
+        Raises:
+            EngineCrashed: the child died.
+            EngineTimeout: it took longer than `timeout_s` and was ended.
+            CascadeError: whatever the engine raised.
+        """
+        return await self._call(timeout_s, _apply, method.__name__, args, kwargs)
+
+    async def _call(self, timeout_s: float | None, function: Callable[..., ResultT], *args: Any) -> ResultT:
+        try:
+            future = self._pool.schedule(function, args=args, timeout=timeout_s)
+            result: ResultT = await asyncio.wrap_future(future)
+        except pebble.ProcessExpired as error:
+            raise EngineCrashed from error
+        except BrokenExecutor as error:  # it crashed while it was loaded, after which this pool serves nobody
+            self.close()
+            self._pool = self._new_pool()
+            raise EngineCrashed from error
+        except TimeoutError as error:
+            raise EngineTimeout from error
+        return result
+
+    def close(self) -> None:
+        """End the child, whatever it does."""
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+
+@asynccontextmanager
+async def warm_engine(
+    stage: Stage, load: Callable[[], EngineT], log_level: str
+) -> AsyncIterator[tuple[EngineProcess[EngineT], WorkerInfo]]:
+    """A stage's engine, loaded and warm in its process, which is ended when the block is left.
+
+    Raises:
+        StartupError: the engine cannot be loaded as configured.
+    """
+    process = EngineProcess(load, service=f"{stage}-worker", log_level=log_level)
+    try:
+        name, model = await process.start()
+        yield process, WorkerInfo(stage, name, model)
+    finally:
+        process.close()
+
+
+# What follows runs in the child.
+
+_engine: Any = None
+_failure: CascadeError | None = None
+
+
+def _start(load: Callable[[], Named], service: str, log_level: str) -> None:
+    global _engine, _failure
+    # In a session of its own, a signal to the worker's group (Ctrl-C, a process runner's SIGTERM) does not end the
+    # engine under a worker that wants to finish its task first.
+    os.setsid()
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    configure_logs(log_level, service)
+    try:
+        _engine = load()
+    except CascadeError as error:
+        _failure = error
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _describe() -> tuple[str, str]:
+    if _failure is not None:
+        raise _failure
+    return _engine.name, _engine.model
+
+
+def _apply(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    _describe()
+    return getattr(_engine, method)(*args, **kwargs)

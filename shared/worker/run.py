@@ -1,0 +1,71 @@
+"""How a worker's process starts and ends."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+import structlog
+import uvloop
+
+from shared.errors import QueueUnavailable, StartupError
+from shared.logs import configure_logs
+from shared.queue.job import Stage
+from shared.queue.queue import Queue
+from shared.settings import CANNOT_START, WorkerSettings
+from shared.storage.local import Storage
+from shared.worker.watchdog import watchdog
+from shared.worker.worker import RECONNECT_S, Handler, Worker
+
+OpenStage = Callable[[Storage], AbstractAsyncContextManager[Handler]]
+
+
+def run_stage(stage: Stage, settings: WorkerSettings, open_stage: OpenStage, *, concurrency: int = 1) -> None:
+    """Run one worker until SIGTERM or SIGINT. Exits with 2 and one line in the log if it cannot start."""
+    configure_logs(settings.log_level, f"{stage}-worker")
+    try:
+        uvloop.run(_serve(settings, open_stage, concurrency))
+    except StartupError as error:
+        structlog.get_logger().error(error.code, stage=stage, message=error.public_message)
+        raise SystemExit(CANNOT_START) from None
+
+
+async def _serve(settings: WorkerSettings, open_stage: OpenStage, concurrency: int) -> None:
+    # Told to stop while a model is still loading, a process should end at once: only a running worker stops in order.
+    storage = Storage(settings.data_dir)
+    storage.prepare()
+    queue = Queue.connect(settings.redis_url, password=settings.redis_password)
+    try:
+        await _until_answered(queue)
+        async with open_stage(storage) as handler:
+            worker = Worker(
+                queue,
+                handler,
+                concurrency=concurrency,
+                max_attempts=settings.max_attempts,
+                grace_s=settings.shutdown_grace_s,
+                health_file=settings.health_file,
+            )
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+            async with watchdog():
+                await worker.run()
+    finally:
+        await queue.close()
+
+
+async def _until_answered(queue: Queue) -> None:
+    told = ""
+    while True:
+        try:
+            await queue.ping()
+        except QueueUnavailable as error:
+            reason = str(error.__cause__)  # it is away, or a password or certificate is wrong
+            if reason != told:
+                structlog.get_logger().warning(
+                    "queue_unavailable", message="Waiting for Redis at REDIS_URL.", reason=reason
+                )
+            told = reason
+            await asyncio.sleep(RECONNECT_S)
+        else:
+            return

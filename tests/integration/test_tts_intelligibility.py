@@ -1,0 +1,51 @@
+"""What the voices say can be understood: a speech recognizer listens."""
+
+import io
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tts_worker.child import load_synthesizer
+from tts_worker.engine import Speech
+from tts_worker.settings import TtsSettings
+from tts_worker.wav import encode, join
+
+pocketsphinx = pytest.importorskip("pocketsphinx")
+pytestmark = pytest.mark.models
+
+TINY_VOICE = Path(__file__).parents[1] / "speech_models" / "tiny-piper" / "en_US-fixture-low.onnx"
+RATE_HZ = 16_000
+
+
+def heard(speech: Speech, folder: Path) -> set[str]:
+    """The words that pocketsphinx makes out. `join` brings the speech to its rate, as it would within a job."""
+    quarter_second = Speech(np.zeros(RATE_HZ // 4, np.int16), RATE_HZ)
+    segments = [folder / "0.wav", folder / "1.wav", folder / "2.wav"]
+    for segment, content in zip(segments, (quarter_second, speech, quarter_second), strict=True):
+        segment.write_bytes(encode(content))
+    joined = io.BytesIO()
+    join(segments, joined)
+    joined.seek(0)
+    with wave.open(joined, "rb") as source:
+        samples = np.frombuffer(source.readframes(source.getnframes()), np.int16)
+    # Faint noise: between exact zeros, the recognizer's level estimate goes astray.
+    noise = np.random.default_rng(1).normal(0, 30, len(samples))
+    decoder = pocketsphinx.Decoder(lw=5.0, loglevel="FATAL")
+    decoder.start_utt()
+    decoder.process_raw(np.clip(samples + noise, -32768, 32767).astype(np.int16).tobytes(), full_utt=True)
+    decoder.end_utt()
+    hypothesis = decoder.hyp()
+    return set(hypothesis.hypstr.split()) if hypothesis else set()
+
+
+@pytest.mark.parametrize(
+    ("engine", "voice"), [("espeak", "en-us"), ("piper", str(TINY_VOICE))], ids=["espeak", "piper"]
+)
+def test_a_sentence_is_understood(engine: str, voice: str, tmp_path: Path) -> None:
+    """A listener that knows a hundred thousand words makes out the ones that were spoken."""
+    speech = load_synthesizer(TtsSettings(tts_engine=engine, tts_voice=voice)).synthesize(
+        "I would like to hear some music.", "en", None
+    )
+    assert len({"would", "hear", "some", "music"} & heard(speech, tmp_path)) >= 3

@@ -1,0 +1,118 @@
+"""What always holds, whatever has happened."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import ClassVar
+
+from hypothesis.stateful import invariant
+
+from queue_spec.world import ENDED, WORKERS, World, is_part, job_of, outcome, stage_of
+from shared.queue.job import STAGES, task_name
+from shared.queue.keys import KEYS
+
+
+class Invariants(World):
+    """Looked at after each step."""
+
+    steps: ClassVar[int] = 0
+
+    @invariant()
+    def every_open_task_is_in_exactly_one_place(self) -> None:
+        type(self).steps += 1
+        places, statuses = self.places(), self.statuses()
+        for job_id, tasks in self.open_tasks().items():
+            for task in tasks:
+                if statuses[job_id] in ENDED:
+                    assert places[task] <= 1, (task, statuses[job_id])
+                else:
+                    assert places[task] == 1, (task, statuses[job_id])
+        for task, count in places.items():
+            assert count == 1, f"{task} is in {count} places"
+
+    @invariant()
+    def segments_are_joined_when_all_are_spoken(self) -> None:
+        for job_id, tasks in self.open_tasks().items():
+            assert task_name("tts", job_id, "join") not in tasks or len(tasks) == 1
+
+    @invariant()
+    def parts_are_of_one_generation(self) -> None:
+        for job_id, fields in self.tasks().items():
+            parts = self.parts.get(job_id, range(0))
+            assert (int(fields.get("first_part", 0)), int(fields.get("next_part", 0))) == (parts.start, parts.stop)
+            names = [name.removeprefix("input:") for name in fields if name.startswith(("input:", "part:"))]
+            numbers = [int(name.rpartition(":")[2]) for name in names if is_part(name) or name.startswith("part:")]
+            assert sorted(numbers) == list(parts), fields
+
+    @invariant()
+    def whoever_follows_a_job_is_told_of_each_restart(self) -> None:
+        statuses = self.statuses()
+        for job_id, events in zip(statuses, self.events(statuses), strict=True):
+            assert events.count("restarted") == self.restarts[job_id], events
+
+    @invariant()
+    def the_dead_list_holds_what_failed(self) -> None:
+        statuses = self.statuses()
+        assert {statuses.get(job_of(task)) for task in self.redis.lrange(KEYS["DEAD"], 0, -1)} <= {"failed"}
+
+    @invariant()
+    def a_job_is_live_or_has_ended(self) -> None:
+        live, ended = set(self.redis.zrange(KEYS["LIVE"], 0, -1)), set(self.redis.zrange(KEYS["ENDED"], 0, -1))
+        statuses = self.statuses()
+        assert live == {job_id for job_id, status in statuses.items() if status not in ENDED}
+        assert ended == {job_id for job_id, status in statuses.items() if status in ENDED}
+
+    @invariant()
+    def a_job_ends_once(self) -> None:
+        statuses = self.statuses()
+        for (job_id, status), events in zip(statuses.items(), self.events(statuses), strict=True):
+            ends = [event for event in events if event in ENDED]
+            assert len(ends) == self.revivals[job_id] + (status in ENDED), events
+            if status in ENDED:
+                assert events[-1] == status, "nothing happens to a job that has ended"
+
+    @invariant()
+    def what_is_done_is_done_once(self) -> None:
+        assert all(count == 1 for count in self.committed.values() if count)
+        statuses = self.statuses()
+        assert {statuses[job_id] for job_id in self.tasks()} <= {"pending", "processing", "failed"}, "it needs no more"
+
+    @invariant()
+    def what_is_counted_has_happened(self) -> None:
+        counts = self.run(self.operations.counts())
+        done = Counter(stage_of(task) for task in self.committed.elements())
+        assert {stage: counts.get(f"done:{stage}", 0) for stage in STAGES} == {stage: done[stage] for stage in STAGES}
+        assert counts.get("reported:tried", 0) == done.total()
+
+    def teardown(self) -> None:
+        """Whatever has happened: with workers that live, every job that has not ended comes to its end."""
+        try:
+            for worker in WORKERS:
+                self.run(self.queue.retire(worker, stage_of(worker)))
+                self.enlist(worker)
+            self.in_force.clear()
+            self.holder.clear()
+            while any([self.pass_time(), *(self.work(f"{stage}-1") for stage in STAGES)]):
+                pass
+            assert not self.redis.zcard(KEYS["LIVE"]), "nobody can do anything, and yet there are live jobs"
+            assert set(self.places()) == set(self.redis.lrange(KEYS["DEAD"], 0, -1)), "something is left over"
+        finally:
+            self.run(self.queue.close())
+            self.runner.close()
+            self.redis.close()
+
+    def work(self, worker: str) -> bool:
+        """Do all that waits in the worker's stage, answers step by step; whether there was anything."""
+        stage = stage_of(worker)
+        waiting: int = self.redis.llen(KEYS["QUEUE"] + stage)
+        for _ in range(waiting):
+            claim = self.run(self.queue.claim(worker, stage, self.unique()))
+            if claim:
+                self.begun(worker, claim, claim.task)
+                made = outcome(claim, 2)
+                if stage == "llm":
+                    assert self.run(self.queue.extend(worker, claim, made)) == "extended"
+                    self.pushed(claim.job_id, 2 if made.parts else 0)
+                    made = replace(made, steps=1)
+                assert self.run(self.queue.commit(worker, claim, made)) == "committed"
+                self.pushed(claim.job_id, len(made.parts[1]) if made.parts else 0)
+        return waiting > 0
