@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from api.dependencies import State
-from api.intake.upload_slots import Intake
+from api.dependencies import Services
+from api.intake.upload_slots import UploadSlots
 from api.jobs.audio_formats import Encoding
-from api.jobs.cleanup import keep_house
-from api.jobs.job_changes import Changes
-from api.jobs.job_feed import Feeds
+from api.jobs.cleanup import run_cleanup
+from api.jobs.job_changes import ChangeListener
+from api.jobs.job_feed import FeedRegistry
 from api.middleware import access as gate
-from api.middleware.drain_body import Lingering
+from api.middleware.drain_body import DrainBodyMiddleware
 from api.middleware.http_protocol import most_listeners
 from api.middleware.security_headers import AnswerHeaders
 from api.problems import render as problems
@@ -21,7 +21,7 @@ from api.routes import admin, audio, conversations, health, jobs, texts, web
 from api.routes.docs import docs_router
 from api.schema import complete
 from api.settings import ApiSettings, listed
-from shared.background import end, start
+from shared.background import cancel_all, start_background
 from shared.queue.queue import Queue
 from shared.storage.local import Storage
 
@@ -44,19 +44,19 @@ def create_app(settings: ApiSettings, queue: Queue | None = None) -> FastAPI:
     queue = queue or Queue.connect(settings.redis_url, password=settings.redis_password, patience_s=PATIENCE_S)
     storage = Storage(settings.data_dir)
     storage.prepare()
-    intake = Intake(settings.max_uploads, settings.max_upload_bytes)
-    changes = Changes(queue)
-    feeds, encoding = Feeds(queue, changes, most_listeners()), Encoding()
-    state = State(settings, queue, storage, changes, feeds, encoding, intake)
+    intake = UploadSlots(settings.max_uploads, settings.max_upload_bytes)
+    changes = ChangeListener(queue)
+    feeds, encoding = FeedRegistry(queue, changes, most_listeners()), Encoding()
+    state = Services(settings, queue, storage, changes, feeds, encoding, intake)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         background = [
-            start(state.changes.listen()),
-            start(keep_house(queue, storage, settings.retention_hours * 3600)),
+            start_background(state.changes.listen()),
+            start_background(run_cleanup(queue, storage, settings.retention_hours * 3600)),
         ]
         yield
-        await end(background)
+        await cancel_all(background)
         encoding.close()
         await queue.close()
 
@@ -88,8 +88,8 @@ def _describe(app: FastAPI, *, needs_key: bool) -> None:
 
 def _guard(app: FastAPI, settings: ApiSettings, queue: Queue) -> None:
     """Put what every request passes around the routes, innermost first."""
-    app.add_middleware(gate.Gate, settings=settings, queue=queue, keyless=web.OPEN)
-    app.add_middleware(Lingering)
+    app.add_middleware(gate.AccessMiddleware, settings=settings, queue=queue, keyless=web.OPEN)
+    app.add_middleware(DrainBodyMiddleware)
     if origins := listed(settings.cors_origins):
         # Credentials that a browser keeps are not for other sites: their pages send a key of their own.
         app.add_middleware(

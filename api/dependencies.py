@@ -5,30 +5,30 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from api.intake.upload_slots import Intake
+from api.intake.upload_slots import UploadSlots
 from api.jobs.audio_formats import Encoding
-from api.jobs.job_changes import Changes
-from api.jobs.job_feed import Feeds
+from api.jobs.job_changes import ChangeListener
+from api.jobs.job_feed import FeedRegistry
 from api.settings import ApiSettings
 from shared.queue.queue import Queue
 from shared.storage.local import Storage
 
 
 @dataclass(frozen=True)
-class State:
+class Services:
     """Built once, when the application starts."""
 
     settings: ApiSettings
     queue: Queue
     storage: Storage
-    changes: Changes
-    feeds: Feeds
+    changes: ChangeListener
+    feeds: FeedRegistry
     encoding: Encoding
-    intake: Intake
+    intake: UploadSlots
 
 
-def _state(request: Request) -> State:
-    return cast(State, request.app.state.cascade)
+def _state(request: Request) -> Services:
+    return cast(Services, request.app.state.cascade)
 
 
-StateDep = Annotated[State, Depends(_state)]
+ServicesDep = Annotated[Services, Depends(_state)]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Coroutine
 import structlog
 
 
-def start(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+def start_background(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
     """Run `work` for as long as the process lives. Should it end by an error, so does the process, to be started anew:
     half a service that looks whole is worse than none."""
     task = asyncio.create_task(work)
@@ -21,7 +21,7 @@ def _stop_on_error(task: asyncio.Task[None]) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-async def end(tasks: Collection[asyncio.Task[None]]) -> None:
+async def cancel_all(tasks: Collection[asyncio.Task[None]]) -> None:
     """Cancel the tasks, and wait until they have ended."""
     for task in tasks:
         task.cancel()

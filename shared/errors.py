@@ -201,7 +201,7 @@ class QueueUnavailable(CascadeError):
 class QueueUnreadable(CascadeError):
     """Raised when Redis holds something else than what the queue wrote: somebody else has written there."""
 
-    code = "unreadable_job"
+    code = "job_corrupted"
     message = "What is stored of this job cannot be read."
 
 

@@ -11,7 +11,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 
 from api.intake.fields import bad_text
-from api.intake.upload_slots import Intake
+from api.intake.upload_slots import UploadSlots
 from api.problems.render import Problem
 
 #: The longest text with each character written as two escapes, and the other fields.
@@ -41,7 +41,7 @@ NO_BLANK = r"[^\s\x1c-\x1f\x85\ufeff]"
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
 
-async def receive_json(request: Request, intake: Intake, kind: type[BodyT]) -> BodyT:
+async def receive_json(request: Request, intake: UploadSlots, kind: type[BodyT]) -> BodyT:
     """The request's body.
 
     Raises:

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from api.intake.fields import TEXT_FIELDS, bad_text, checked
 from api.intake.sniff import ACCEPTED, HEAD_BYTES, is_audio
-from api.intake.upload_slots import Intake
+from api.intake.upload_slots import UploadSlots
 from api.problems.render import Problem
 from shared.storage.local import Storage
 
@@ -42,7 +42,9 @@ class Upload:
     """SHA-256 of the file and the texts."""
 
 
-async def receive_upload(request: Request, storage: Storage, intake: Intake, job_id: str, max_bytes: int) -> Upload:
+async def receive_upload(
+    request: Request, storage: Storage, intake: UploadSlots, job_id: str, max_bytes: int
+) -> Upload:
     """Write the form's file to the job's place on the volume and read its texts. Nothing stays behind on an error.
 
     Raises:

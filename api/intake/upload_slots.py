@@ -29,7 +29,7 @@ _SPOKEN_S, _BAD_LINE = 600.0, 20_000.0
 _LATE_S, _PATIENCE_S, _LOOK_EVERY_S = 0.75, 0.9, 0.05
 
 
-class Arrival:
+class UploadSlot:
     """One recording that is being received."""
 
     def __init__(self, max_bytes: int) -> None:
@@ -72,23 +72,23 @@ class Arrival:
                 self._wait.reschedule(_now())
 
 
-class Intake:
+class UploadSlots:
     """The places for uploads."""
 
     def __init__(self, places: int, max_bytes: int) -> None:
         self._places, self._max_bytes = places, max_bytes
-        self._arrivals: set[Arrival] = set()
+        self._arrivals: set[UploadSlot] = set()
         self._newcomers: list[object] = []
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[Arrival]:
+    async def place(self) -> AsyncIterator[UploadSlot]:
         """Take a place until the context ends.
 
         Raises:
             Problem: all are taken, and nobody is late.
         """
         await self._until_free()
-        arrival = Arrival(self._max_bytes)
+        arrival = UploadSlot(self._max_bytes)
         self._arrivals.add(arrival)
         try:
             yield arrival

@@ -4,7 +4,7 @@ import math
 
 from api.problems.render import Problem
 from shared.errors import QueueFull
-from shared.queue.messages import Load
+from shared.queue.messages import QueueStats
 from shared.queue.queue import Queue
 
 #: Who is refused should come back to some room, or all would be refused again.
@@ -25,10 +25,10 @@ async def admit(queue: Queue, max_live: int, idempotency_key: str) -> None:
         Problem: Redis has no memory for more.
         QueueUnavailable: Redis does not answer.
     """
-    load = await queue.load()
+    load = await queue.stats()
     if load.live < max_live and not load.memory_full:
         return
-    if idempotency_key and await queue.knows(idempotency_key):
+    if idempotency_key and await queue.has_key(idempotency_key):
         return
     if load.live >= max_live:
         raise full(load, max_live)
@@ -36,12 +36,12 @@ async def admit(queue: Queue, max_live: int, idempotency_key: str) -> None:
     raise Problem(503, "queue_memory_full", detail, {"Retry-After": str(_pause_s(load, max_live))})
 
 
-def full(load: Load, max_live: int) -> QueueFull:
+def full(load: QueueStats, max_live: int) -> QueueFull:
     """The refusal, with the time after which it is worth asking again."""
     return QueueFull(retry_after_s=_pause_s(load, max_live))
 
 
-def _pause_s(load: Load, max_live: int) -> int:
+def _pause_s(load: QueueStats, max_live: int) -> int:
     """Until a tenth of all jobs have ended, at the rate of the last minute."""
     if not load.ended_per_s:
         return _UNKNOWN_S

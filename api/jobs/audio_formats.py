@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
-from api.jobs.wav_file import Sound
+from api.jobs.wav_file import AudioBlock
 from api.problems.render import Problem
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _MOST_ENCODERS = 64
 _TOO_MANY = "Too many answers are being sent in ogg or mp3. Try again in a moment, or ask for wav."
 
 
-async def as_wav(sounds: AsyncGenerator[Sound], offset: int) -> AsyncGenerator[bytes]:
+async def as_wav(sounds: AsyncGenerator[AudioBlock], offset: int) -> AsyncGenerator[bytes]:
     """A WAV file, from the byte `offset` on. `sounds` begin behind what that skips; each byte lies where it will in the
     whole file."""
     async with aclosing(sounds):
@@ -65,7 +65,7 @@ class Encoding:
         self.encoders = 0
         """In use."""
 
-    async def encoded(self, sounds: AsyncGenerator[Sound], kind: Encoded) -> AsyncGenerator[bytes]:
+    async def encoded(self, sounds: AsyncGenerator[AudioBlock], kind: Encoded) -> AsyncGenerator[bytes]:
         """What comes of `sounds`, each as soon as the format allows: within a tenth of a second of speech.
 
         Raises:

@@ -10,8 +10,8 @@ from contextlib import aclosing
 from pathlib import Path
 
 from api.jobs.job_events import Event
-from api.jobs.job_feed import Feed, Feeds
-from api.jobs.wav_file import Sound, SoundFile
+from api.jobs.job_feed import FeedRegistry, JobFeed
+from api.jobs.wav_file import AudioBlock, WavFile
 from api.problems.render import Problem
 from api.responses.audio_file import no_answer, no_such_range, removed
 from shared.errors import JobNotFound, QueueUnavailable
@@ -25,11 +25,17 @@ def begun_anew() -> Problem:
     return Problem(412, "answer_restarted", detail)
 
 
-class Spoken:
+class AnswerAudioStream:
     """One listener's way through an answer."""
 
     def __init__(
-        self, feeds: Feeds, queue: Queue, storage: Storage, job_id: str, start: int = 0, generation: int | None = None
+        self,
+        feeds: FeedRegistry,
+        queue: Queue,
+        storage: Storage,
+        job_id: str,
+        start: int = 0,
+        generation: int | None = None,
     ) -> None:
         """The first `start` bytes of samples are known to the listener already, from the answer `generation` if that is
         given."""
@@ -42,7 +48,7 @@ class Spoken:
         self._position = 0
         self._rate_hz: int | None = None
 
-    async def sounds(self) -> AsyncGenerator[Sound]:
+    async def sounds(self) -> AsyncGenerator[AudioBlock]:
         """Each piece as soon as it is there.
 
         Raises:
@@ -57,11 +63,11 @@ class Spoken:
                         yield sound
         with await self._whole() as file:
             if not self._position:
-                yield Sound(file.rate_hz, b"", whole_bytes=file.size)  # even an answer without a sound has a rate
+                yield AudioBlock(file.rate_hz, b"", whole_bytes=file.size)  # even an answer without a sound has a rate
             async for sound in _blocks(file, max(self._position, self._start)):
                 yield sound
 
-    async def _segments(self, feed: Feed) -> AsyncGenerator[SoundFile]:
+    async def _segments(self, feed: JobFeed) -> AsyncGenerator[WavFile]:
         """Those that are, one by one, the next piece of the whole, until no more will come or the whole is there."""
         async for events in feed.batches():
             self._note(events)
@@ -88,11 +94,11 @@ class Spoken:
         if self._wanted not in (None, self.generation):
             raise begun_anew()
 
-    def _next_piece(self, path: Path) -> SoundFile | None:
+    def _next_piece(self, path: Path) -> WavFile | None:
         """The next segment. None, where it is not simply the next piece of the whole file: it has another rate, or has
         been removed, since the whole is there. Then the listener must wait for that."""
         try:
-            file = SoundFile(path)
+            file = WavFile(path)
         except FileNotFoundError:
             self._rate_hz = 0
             return None
@@ -104,7 +110,7 @@ class Spoken:
             return None
         return file
 
-    async def _whole(self) -> SoundFile:
+    async def _whole(self) -> WavFile:
         job = await self._queue.job(self._job_id)
         if job is None:
             raise JobNotFound
@@ -113,7 +119,7 @@ class Spoken:
         if job.audio_path is None:
             raise no_answer(self._job_id)
         try:
-            file = await asyncio.to_thread(SoundFile, self._storage.absolute(job.audio_path))
+            file = await asyncio.to_thread(WavFile, self._storage.absolute(job.audio_path))
         except FileNotFoundError:
             raise removed() from None
         if self._start > file.size:
@@ -122,7 +128,7 @@ class Spoken:
         return file
 
 
-async def _blocks(file: SoundFile, position: int) -> AsyncIterator[Sound]:
+async def _blocks(file: WavFile, position: int) -> AsyncIterator[AudioBlock]:
     while position < file.size and (sound := await asyncio.to_thread(file.read, position)).samples:
         position += len(sound.samples)
         yield sound

@@ -18,7 +18,7 @@ _STRAY_S = 3600.0
 _CANCELLED_MS = 180_000
 
 
-async def keep_house(queue: Queue, storage: Storage, retention_s: float) -> None:
+async def run_cleanup(queue: Queue, storage: Storage, retention_s: float) -> None:
     """Sweep once a minute until cancelled. Several replicas may do it at the same time."""
     while True:
         # Each on its own: a file that cannot be removed must not keep lost tasks from being found.
@@ -60,7 +60,7 @@ async def erase_job(queue: Queue, storage: Storage, job_id: str, *, with_turn: b
     its turn of a conversation or not, which is kept for a time of its own. False if it has gone already, or is being
     tried again."""
     await asyncio.to_thread(storage.erase, job_id)
-    return await queue.forget(job_id, with_turn=with_turn)
+    return await queue.erase(job_id, with_turn=with_turn)
 
 
 async def erase_cancelled(queue: Queue, storage: Storage) -> None:
@@ -72,8 +72,8 @@ async def erase_cancelled(queue: Queue, storage: Storage) -> None:
 async def remove_strays(queue: Queue, storage: Storage, older_than_s: float = _STRAY_S) -> None:
     """Remove files that no job knows of, and the segments of answers that are whole."""
     await asyncio.to_thread(storage.drop_partial, older_than_s)
-    await asyncio.to_thread(storage.drop_unowned)  # left by an API that died while it erased
-    for job_id in await asyncio.to_thread(storage.jobs_with_files, older_than_s):
+    await asyncio.to_thread(storage.prune_cache)  # left by an API that died while it erased
+    for job_id in await asyncio.to_thread(storage.job_ids_on_disk, older_than_s):
         try:
             job = await queue.job(job_id)
         except QueueUnreadable:  # its files go with it, at the end of its time

@@ -15,7 +15,7 @@ _RECONNECT_S = 0.5
 _CROWD, _SOON_S = 500, 1.0
 
 
-class Changes:
+class ChangeListener:
     """Hands each change of a job to those who wait for it."""
 
     def __init__(self, queue: Queue) -> None:

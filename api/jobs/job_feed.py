@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from api.jobs.job_changes import Changes
+from api.jobs.job_changes import ChangeListener
 from api.jobs.job_events import Event, order_of
 from api.problems.render import Problem
-from shared.background import end
+from shared.background import cancel_all
 from shared.errors import QueueUnavailable, QueueUnreadable
 from shared.queue.queue import Queue
 
@@ -23,7 +23,7 @@ _IDLE_S = 15.0
 _TOO_MANY = "Too many callers follow jobs at once. Try again in a moment, or poll /status/{job_id}."
 
 
-class Feed:
+class JobFeed:
     """The events of one job, as a list that grows. Each follower has a place in it of its own: one that is slow has
     nothing kept for it, and keeps nobody waiting."""
 
@@ -90,12 +90,12 @@ class Feed:
                 await grown.wait()
 
 
-class Feeds:
+class FeedRegistry:
     """The feeds that somebody follows."""
 
-    def __init__(self, queue: Queue, changes: Changes, most_followers: int) -> None:
+    def __init__(self, queue: Queue, changes: ChangeListener, most_followers: int) -> None:
         self._queue, self._changes, self._most = queue, changes, most_followers
-        self._open: dict[str, tuple[Feed, asyncio.Task[None]]] = {}
+        self._open: dict[str, tuple[JobFeed, asyncio.Task[None]]] = {}
         self._followers: Counter[str] = Counter()
 
     @property
@@ -104,7 +104,7 @@ class Feeds:
         return self._followers.total()
 
     @asynccontextmanager
-    async def open(self, job_id: str) -> AsyncIterator[Feed]:
+    async def open(self, job_id: str) -> AsyncIterator[JobFeed]:
         """The feed of a job that exists.
 
         Raises:
@@ -113,7 +113,7 @@ class Feeds:
         if self.followers >= self._most:
             raise Problem(503, "too_many_listeners", _TOO_MANY, {"Retry-After": "5"})
         if job_id not in self._open:
-            feed = Feed()
+            feed = JobFeed()
             filling = asyncio.create_task(self._fill(feed, job_id))
             filling.add_done_callback(lambda _: feed.give_up())  # nobody waits for what no longer comes
             self._open[job_id] = feed, filling
@@ -125,9 +125,9 @@ class Feeds:
             self._followers[job_id] -= 1
             if not self._followers[job_id]:
                 del self._open[job_id], self._followers[job_id]
-                await end([filling])
+                await cancel_all([filling])
 
-    async def _fill(self, feed: Feed, job_id: str) -> None:
+    async def _fill(self, feed: JobFeed, job_id: str) -> None:
         with self._changes.watch(job_id) as changed:
             while True:
                 feed.remind()

@@ -10,7 +10,7 @@ import structlog
 from fastapi import Header, Response
 from pydantic import BaseModel, Field
 
-from api.dependencies import State
+from api.dependencies import Services
 from api.jobs.admission import admit, full
 from api.problems.render import Problem
 from shared.errors import QueueFull
@@ -48,7 +48,7 @@ class Accepted(BaseModel):
 
 
 @dataclass(frozen=True)
-class Order:
+class JobRequest:
     """What a caller wants done."""
 
     route: str
@@ -74,7 +74,7 @@ def digest_of(idempotency_key: str) -> str:
     return hashlib.sha256(idempotency_key.encode()).hexdigest() if idempotency_key else ""
 
 
-async def make_room(state: State, idempotency_key: str) -> None:
+async def make_room(state: Services, idempotency_key: str) -> None:
     """Refuse before the body is read: while Redis is away, each repeated upload would leave its file on the volume.
 
     Raises:
@@ -83,7 +83,7 @@ async def make_room(state: State, idempotency_key: str) -> None:
     await admit(state.queue, state.settings.max_live_jobs, digest_of(idempotency_key))
 
 
-async def submit(state: State, own_id: str, order: Order, idempotency_key: str) -> str:
+async def submit(state: Services, own_id: str, order: JobRequest, idempotency_key: str) -> str:
     """The id of the job that stands for the order: `own_id`, or an earlier one's. Where Redis does not answer, an
     uploaded file stays: the job may have been accepted all the same, and housekeeping removes it otherwise."""
     max_live = state.settings.max_live_jobs
@@ -99,7 +99,7 @@ async def submit(state: State, own_id: str, order: Order, idempotency_key: str) 
         )
     except QueueFull:
         await asyncio.to_thread(state.storage.erase, own_id)
-        raise full(await state.queue.load(), max_live) from None
+        raise full(await state.queue.stats(), max_live) from None
     if job_id != own_id:
         await asyncio.to_thread(state.storage.erase, own_id)
         # A job that has been cancelled has forgotten what it was made of.

@@ -11,7 +11,7 @@ BLOCK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
-class Sound:
+class AudioBlock:
     """A piece of an answer."""
 
     rate_hz: int
@@ -23,7 +23,7 @@ class Sound:
     """How much there is of them in the whole answer, where that is known."""
 
 
-class SoundFile:
+class WavFile:
     """One file, open for reading. Blocking."""
 
     def __init__(self, path: Path) -> None:
@@ -40,10 +40,10 @@ class SoundFile:
             raise
         self._begin = self._file.tell()
 
-    def read(self, position: int) -> Sound:
+    def read(self, position: int) -> AudioBlock:
         """A block of samples, from the byte `position` of them on; an empty one behind the last."""
         self._file.seek(self._begin + position)
-        return Sound(self.rate_hz, self._file.read(max(min(BLOCK_BYTES, self.size - position), 0)))
+        return AudioBlock(self.rate_hz, self._file.read(max(min(BLOCK_BYTES, self.size - position), 0)))
 
     def close(self) -> None:
         self._file.close()

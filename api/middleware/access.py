@@ -18,7 +18,7 @@ from shared.queue.queue import Queue
 OPEN = {"/healthz", "/readyz"}
 
 
-class Gate:
+class AccessMiddleware:
     """Refuses unknown names, foreign pages, missing keys and too frequent callers, in this order."""
 
     def __init__(self, app: ASGIApp, settings: ApiSettings, queue: Queue, keyless: Set[str] = frozenset()) -> None:

@@ -19,7 +19,7 @@ _IDLE_S = 5.0
 _MOST = 256
 
 
-class Lingering:
+class DrainBodyMiddleware:
     """Sends an answer at once, and closes the connection only after a body that nobody wanted has been sent out."""
 
     def __init__(self, app: ASGIApp) -> None:

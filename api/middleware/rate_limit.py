@@ -11,7 +11,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 
 from api.problems.render import Problem
 from shared.queue.queue import Queue
-from shared.queue.redis_client import twice
+from shared.queue.redis_client import retry_once
 
 #: What every key of the counters begins with.
 _PREFIX = "cascade:rate"
@@ -39,7 +39,7 @@ class Rates:
         if self._limit is None:
             return
         name = hashlib.sha256(client.encode()).hexdigest()[:32]
-        pause_s: int = await twice(self._pause, name)
+        pause_s: int = await retry_once(self._pause, name)
         if pause_s:
             detail = f"No more than {self._limit} are allowed. Try again in {pause_s} s."
             raise Problem(429, "rate_limited", detail, {"Retry-After": str(pause_s)})

@@ -27,7 +27,7 @@ def text_alone(job_id: str) -> Problem:
     return Problem(410, "no_audio", f"This job was asked for text alone. See /status/{job_id} for it.")
 
 
-class AudioFile(FileResponse):
+class WavFileResponse(FileResponse):
     """Whole or in part. Starlette tells what is wrong with a `Range` as plain text, and begins an answer before it has
     opened the file."""
 

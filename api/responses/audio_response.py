@@ -22,7 +22,7 @@ def _disposition(filename: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{filename}"'}
 
 
-class SpokenResponse(StreamingResponse):
+class AnswerAudioResponse(StreamingResponse):
     """Chunks, the last of which says that it is the last: without it the client knows that it was cut off.
 
     The status is sent with the first piece: what goes wrong before it can still be told by another. All the while a

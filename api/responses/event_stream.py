@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from fastapi.sse import KEEPALIVE_COMMENT
 from starlette.responses import StreamingResponse
 
-from api.jobs.job_feed import Feed
+from api.jobs.job_feed import JobFeed
 
 
 class EventStream(StreamingResponse):
@@ -15,11 +15,11 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
 
-def stream(feed: Feed, after: str) -> EventStream:
+def stream(feed: JobFeed, after: str) -> EventStream:
     """Whatever comes behind the event with the id `after`."""
     return EventStream(_wire(feed, after), headers={"X-Accel-Buffering": "no"})  # nginx would collect them
 
 
-async def _wire(feed: Feed, after: str) -> AsyncIterator[bytes]:
+async def _wire(feed: JobFeed, after: str) -> AsyncIterator[bytes]:
     async for batch in feed.batches(after):
         yield b"".join(event.wire for event in batch) or KEEPALIVE_COMMENT

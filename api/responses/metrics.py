@@ -21,15 +21,15 @@ _COUNTED = (
     ("done", "cascade_tasks_done", "Tasks that were done.", ("stage",)),
     ("retried", "cascade_tasks_retried", "Tasks that failed and were put off.", ("stage",)),
     ("reclaimed", "cascade_tasks_reclaimed", "Tasks that were taken back from dead workers.", ("stage",)),
-    ("set_aside", "cascade_tasks_set_aside", "Tasks that failed for good.", ("stage", "code")),
-    ("reported:stt_path", "cascade_stt_paths", "Recordings, by the way they were recognized.", ("path",)),
+    ("set_aside", "cascade_tasks_dead_lettered", "Tasks that failed for good.", ("stage", "code")),
+    ("reported:stt_strategy", "cascade_stt_strategies", "Recordings, by the way they were recognized.", ("strategy",)),
     (
-        "reported:stt_fallback",
+        "reported:stt_fallback_reason",
         "cascade_stt_fallbacks",
         "Recordings that took the long way after the short one, by why.",
         ("reason",),
     ),
-    ("reported", "cascade_reported", "Whatever else engines have counted.", ("name",)),
+    ("reported", "cascade_engine_events", "Whatever else engines have counted.", ("name",)),
 )
 
 #: Times of completed jobs.
@@ -63,7 +63,7 @@ class Metrics(Collector):
         yield GaugeMetricFamily("cascade_tasks_dead", "Tasks that were set aside and not dropped.", overview.dead)
         waiting = GaugeMetricFamily("cascade_queue_depth", "Tasks that wait for a worker.", labels=["stage"])
         oldest = GaugeMetricFamily("cascade_queue_oldest_seconds", "For how long the next one waits.", labels=["stage"])
-        working = GaugeMetricFamily("cascade_tasks_in_hand", "Tasks that workers are at.", labels=["stage"])
+        working = GaugeMetricFamily("cascade_tasks_active", "Tasks that workers are at.", labels=["stage"])
         for stage, state in overview.stages.items():
             waiting.add_metric([stage], state.waiting)
             oldest.add_metric([stage], state.oldest_s or 0)

@@ -7,15 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from starlette.responses import Response
 
-from api.dependencies import StateDep
+from api.dependencies import ServicesDep
 from api.intake.job_id import JobId
 from api.jobs.audio_formats import MEDIA_TYPES, WAV_HEADER_BYTES, Format, as_wav
-from api.jobs.audio_stream import Spoken
-from api.jobs.job_feed import Feed
+from api.jobs.audio_stream import AnswerAudioStream
+from api.jobs.job_feed import JobFeed
 from api.middleware.http_protocol import mark_listener
 from api.problems.render import Problem, responses
-from api.responses.audio_file import AudioFile, no_answer, removed, text_alone
-from api.responses.audio_response import SpokenResponse, without_body
+from api.responses.audio_file import WavFileResponse, no_answer, removed, text_alone
+from api.responses.audio_response import AnswerAudioResponse, without_body
 from api.responses.event_stream import EventStream, stream
 from shared.errors import JobNotFound
 from shared.queue.job import is_spoken
@@ -62,7 +62,7 @@ _EVENT_ID = r"\d{1,15}-\d{1,15}"
 _TAG = re.compile(r'\s*"(\d{1,9})"\s*')
 
 
-async def _feed(request: Request, job_id: JobId, state: StateDep) -> AsyncIterator[Feed]:
+async def _feed(request: Request, job_id: JobId, state: ServicesDep) -> AsyncIterator[JobFeed]:
     if await state.queue.job(job_id) is None:
         raise JobNotFound
     async with state.feeds.open(job_id) as feed:
@@ -78,7 +78,7 @@ async def _feed(request: Request, job_id: JobId, state: StateDep) -> AsyncIterat
 )
 async def events(
     job_id: JobId,
-    feed: Annotated[Feed, Depends(_feed)],
+    feed: Annotated[JobFeed, Depends(_feed)],
     last_event_id: Annotated[
         str, Header(pattern=rf"^({_EVENT_ID})?$", description="The last event that is known; later ones are sent.")
     ] = "",
@@ -93,10 +93,10 @@ async def events(
 @router.get(
     "/audio/{job_id}/segments/{index}",
     summary="One spoken piece of an answer",
-    response_class=AudioFile,
+    response_class=WavFileResponse,
     responses={200: {"description": "A WAV file.", "content": {"audio/wav": {}}}, **responses(_NOT_FOUND, _NO_SEGMENT)},
 )
-async def segment(job_id: JobId, index: Annotated[int, Path(ge=0, le=2**31)], state: StateDep) -> AudioFile:
+async def segment(job_id: JobId, index: Annotated[int, Path(ge=0, le=2**31)], state: ServicesDep) -> WavFileResponse:
     """What a `segment` event tells of. Segments are kept until an hour after the whole answer is there."""
     if await state.queue.job(job_id) is None:
         raise JobNotFound
@@ -104,7 +104,7 @@ async def segment(job_id: JobId, index: Annotated[int, Path(ge=0, le=2**31)], st
         if event["event"] == "segment" and event["index"] == index:
             path = state.storage.absolute(event["path"])
             if path.is_file():
-                return AudioFile(path, media_type="audio/wav", filename=path.name)
+                return WavFileResponse(path, media_type="audio/wav", filename=path.name)
     raise Problem(*_NO_SEGMENT)
 
 
@@ -112,7 +112,7 @@ async def segment(job_id: JobId, index: Annotated[int, Path(ge=0, le=2**31)], st
 @router.get(
     "/audio/{job_id}",
     summary="The spoken answer",
-    response_class=AudioFile,
+    response_class=WavFileResponse,
     openapi_extra=_RANGE,
     responses={
         200: {
@@ -129,7 +129,7 @@ async def segment(job_id: JobId, index: Annotated[int, Path(ge=0, le=2**31)], st
 async def audio(
     request: Request,
     job_id: JobId,
-    state: StateDep,
+    state: ServicesDep,
     kind: Annotated[
         Format, Query(alias="format", description="`ogg` is Opus; like `mp3`, it is made while it is sent.")
     ] = "wav",
@@ -158,17 +158,19 @@ async def audio(
             found = path.stat()
         except FileNotFoundError:
             raise removed() from None
-        return AudioFile(path, media_type="audio/wav", filename=path.name, stat_result=found)
+        return WavFileResponse(path, media_type="audio/wav", filename=path.name, stat_result=found)
     filename = f"{job_id}_response.{kind}"
     if request.method == "HEAD":
         return without_body(MEDIA_TYPES[kind], filename)
     mark_listener(request.scope)
     generation = _generation(if_match)
-    spoken = Spoken(state.feeds, state.queue, state.storage, job_id, max(offset - WAV_HEADER_BYTES, 0), generation)
+    spoken = AnswerAudioStream(
+        state.feeds, state.queue, state.storage, job_id, max(offset - WAV_HEADER_BYTES, 0), generation
+    )
     if kind != "wav":
-        return SpokenResponse(state.encoding.encoded(spoken.sounds(), kind), MEDIA_TYPES[kind], filename)
+        return AnswerAudioResponse(state.encoding.encoded(spoken.sounds(), kind), MEDIA_TYPES[kind], filename)
     pieces = as_wav(spoken.sounds(), offset)
-    return SpokenResponse(pieces, MEDIA_TYPES[kind], filename, tag=lambda: f'"{spoken.generation}"')
+    return AnswerAudioResponse(pieces, MEDIA_TYPES[kind], filename, tag=lambda: f'"{spoken.generation}"')
 
 
 def _generation(if_match: str) -> int | None:

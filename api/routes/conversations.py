@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from api.dependencies import StateDep
+from api.dependencies import ServicesDep
 from api.intake.fields import CONVERSATION_ID
 from api.problems.render import Problem, responses
 from shared.queue.conversations import Conversation, Conversations
@@ -33,7 +33,7 @@ ConversationId = Annotated[str, Depends(_checked)]
 @router.get(
     "/conversations/{conversation_id}", summary="What is remembered of a conversation", responses=responses(_NOT_FOUND)
 )
-async def conversation(conversation_id: ConversationId, state: StateDep) -> Conversation:
+async def conversation(conversation_id: ConversationId, state: ServicesDep) -> Conversation:
     """Its turns, of which the latest hundred are kept, and the language and voice that a next turn need not name. A
     turn that is under way has no answer yet; one that was cancelled or deleted is not there."""
     found = await Conversations(state.queue).find(conversation_id)
@@ -48,7 +48,7 @@ async def conversation(conversation_id: ConversationId, state: StateDep) -> Conv
     summary="Forget a conversation",
     responses=responses(_NOT_FOUND),
 )
-async def delete(conversation_id: ConversationId, state: StateDep) -> None:
+async def delete(conversation_id: ConversationId, state: ServicesDep) -> None:
     """Erase what is remembered. Jobs that are under way go on, but are not remembered; each job's own text and audio
     stay until their time is over or the job is deleted."""
     if not await Conversations(state.queue).delete(conversation_id):

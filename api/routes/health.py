@@ -6,7 +6,7 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from api.dependencies import StateDep
+from api.dependencies import ServicesDep
 from shared.errors import QueueUnavailable
 from shared.queue.job import STAGES
 
@@ -57,7 +57,7 @@ async def healthz() -> Alive:
     summary="Can a job be served?",
     responses={503: {"model": Readiness, "description": "Redis, or a stage's workers, are missing."}},
 )
-async def readyz(response: Response, state: StateDep) -> Readiness:
+async def readyz(response: Response, state: ServicesDep) -> Readiness:
     """Which stage has how many warm workers, with which engine and model."""
     try:
         workers, depths = await state.queue.workers(), await state.queue.depths()

@@ -7,13 +7,13 @@ from uuid import uuid4
 import structlog
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import StateDep
+from api.dependencies import ServicesDep
 from api.intake.fields import DESCRIPTIONS, MAX_PROMPT_CHARS, or_nothing
 from api.intake.job_id import JobId
 from api.intake.multipart import FILE_FIELD, receive_upload
 from api.jobs import submit as submission
 from api.jobs.cleanup import erase_job
-from api.jobs.submit import Accepted, IdempotencyKey, Order, accepted, make_room, submit
+from api.jobs.submit import Accepted, IdempotencyKey, JobRequest, accepted, make_room, submit
 from api.problems.render import responses
 from shared.errors import JobNotFound
 from shared.queue.job import FROM_SPEECH, SPEECH_TO_SPEECH, Job
@@ -87,7 +87,7 @@ _FORM = {
 async def transcribe(
     request: Request,
     response: Response,
-    state: StateDep,
+    state: ServicesDep,
     route: Annotated[
         FROM_SPEECH,
         Query(description="The stages to pass: recognize only, answer in writing, or answer in speech."),
@@ -102,14 +102,14 @@ async def transcribe(
     conversation_id = texts.pop("conversation_id", "")
     if "language" in texts:  # told to the recognizer, which tells what it has heard
         texts["language_hint"] = texts.pop("language")
-    order = Order(route, texts, conversation_id, upload.digest, log={"bytes": upload.size})
+    order = JobRequest(route, texts, conversation_id, upload.digest, log={"bytes": upload.size})
     return accepted(await submit(state, own_id, order, idempotency_key), route, response)
 
 
 @router.get("/status/{job_id}", summary="How a job stands", responses=responses(_NOT_FOUND))
 async def status(
     job_id: JobId,
-    state: StateDep,
+    state: ServicesDep,
     wait: Annotated[
         float, Query(ge=0, le=60, description="Answer when the job has ended, at the latest after so many seconds.")
     ] = 0,
@@ -122,7 +122,7 @@ async def status(
 
 
 @router.delete("/jobs/{job_id}", status_code=204, summary="Cancel and erase", responses=responses(_NOT_FOUND))
-async def delete(job_id: JobId, state: StateDep) -> None:
+async def delete(job_id: JobId, state: ServicesDep) -> None:
     """End the job if it still runs, and erase its text, audio and turn of a conversation. A job that was running stays
     visible as `cancelled` for the retention time; one that had ended is gone altogether."""
     verdict = await state.queue.cancel(job_id)

@@ -6,12 +6,12 @@ from uuid import uuid4
 from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from api.dependencies import StateDep
+from api.dependencies import ServicesDep
 from api.intake import json_body
 from api.intake.fields import DESCRIPTIONS, MAX_PROMPT_CHARS, checked, or_nothing
 from api.intake.json_body import NO_BLANK, not_blank, receive_json
 from api.jobs import submit as submission
-from api.jobs.submit import Accepted, IdempotencyKey, Order, accepted, make_room, submit
+from api.jobs.submit import Accepted, IdempotencyKey, JobRequest, accepted, make_room, submit
 from api.problems.render import responses
 from shared.queue.job import SPEECH_ALONE, TEXT_TO_SPEECH
 
@@ -76,13 +76,15 @@ def _body(kind: type[BaseModel]) -> dict[str, Any]:
 @router.post(
     "/ask", status_code=202, summary="Send a question, get a job", openapi_extra=_body(Question), responses=_PROBLEMS
 )
-async def ask(request: Request, response: Response, state: StateDep, idempotency_key: IdempotencyKey = "") -> Accepted:
+async def ask(
+    request: Request, response: Response, state: ServicesDep, idempotency_key: IdempotencyKey = ""
+) -> Accepted:
     """Have a written question answered, and the answer spoken."""
     await make_room(state, idempotency_key)
     question = await receive_json(request, state.intake, Question)
     fields = question.model_dump(exclude_none=True)
     fields["transcript"] = fields.pop("text")
-    order = Order(TEXT_TO_SPEECH, fields, conversation_id=fields.pop("conversation_id", ""))
+    order = JobRequest(TEXT_TO_SPEECH, fields, conversation_id=fields.pop("conversation_id", ""))
     return accepted(await submit(state, uuid4().hex, order, idempotency_key), order.route, response)
 
 
@@ -90,12 +92,12 @@ async def ask(request: Request, response: Response, state: StateDep, idempotency
     "/speak", status_code=202, summary="Send a text, get a job", openapi_extra=_body(Speech), responses=_PROBLEMS
 )
 async def speak(
-    request: Request, response: Response, state: StateDep, idempotency_key: IdempotencyKey = ""
+    request: Request, response: Response, state: ServicesDep, idempotency_key: IdempotencyKey = ""
 ) -> Accepted:
     """Have a text spoken."""
     await make_room(state, idempotency_key)
     speech = await receive_json(request, state.intake, Speech)
     fields = speech.model_dump(exclude_none=True)
     fields["response"] = fields.pop("text")
-    order = Order(SPEECH_ALONE, fields)
+    order = JobRequest(SPEECH_ALONE, fields)
     return accepted(await submit(state, uuid4().hex, order, idempotency_key), order.route, response)

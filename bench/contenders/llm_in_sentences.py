@@ -35,5 +35,5 @@ class SentenceSegmenter:
 
 if __name__ == "__main__":
     SentenceSegmenter.group = int(sys.argv[1])
-    answer.Segmenter = SentenceSegmenter  # type: ignore[assignment, misc]
+    answer.SentenceSplitter = SentenceSegmenter  # type: ignore[assignment, misc]
     main()

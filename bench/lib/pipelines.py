@@ -80,7 +80,7 @@ async def _through_queue(place: Place, workers: list[psutil.Process], recordings
     submits = (queue.submit(job, fields, [first_task(SPEECH_TO_SPEECH, job)], max_live=1_000_000) for job in jobs)
     await asyncio.gather(*submits)
     async with asyncio.timeout(_PATIENCE_S):
-        while (await queue.load()).live:  # noqa: ASYNC110
+        while (await queue.stats()).live:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)
     used_s = _cpu_s([*workers, place.redis.process]) - used_s
     ended = [await queue.fields(job) for job in jobs]

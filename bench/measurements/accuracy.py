@@ -85,7 +85,11 @@ def _transcript(engine: SttEngine, path: Path, language: str) -> Transcript | No
 def _way(transcript: Transcript | None) -> str:
     if transcript is None:
         return "nobody speaks"
-    return f"{transcript.path}+{transcript.fallback}" if transcript.fallback else str(transcript.path)
+    return (
+        f"{transcript.strategy}+{transcript.fallback_reason}"
+        if transcript.fallback_reason
+        else str(transcript.strategy)
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

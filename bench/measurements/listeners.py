@@ -110,7 +110,7 @@ async def _run(listeners: int, jobs: int, redis_url: str, port: int, api: psutil
         due += interval_s
         await asyncio.sleep(max(due - time.monotonic(), 0))
         event = ("text", {"text": "As many words as a sentence has.", "sent_ns": time.monotonic_ns()})
-        await queue.extend("worker", claims[number % jobs], Outcome({}, events=[event], steps=number // jobs))
+        await queue.commit_partial("worker", claims[number % jobs], Outcome({}, events=[event], steps=number // jobs))
     async with asyncio.timeout(PATIENCE_S):
         await sheet.full.wait()
     cpu = _cpu_s(api) - cpu_before

@@ -24,7 +24,7 @@ LOST_FOR_S, FULL_FOR_S = 60.0, 600.0
 GATEWAY_ERRORS = (502, 503, 504)
 
 
-class Server:
+class AsyncCascadeClient:
     """Use as a context manager. What the user should know meanwhile goes to `notice`."""
 
     def __init__(self, url: str | None, key: str | None, notice: Notice) -> None:

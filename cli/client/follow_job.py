@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, aclosing, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from cli.client.async_client import Server
+from cli.client.async_client import AsyncCascadeClient
 from cli.client.job_events import Event, follow
 from cli.commands.requests import Question
 from cli.errors import CommandError
@@ -36,7 +36,7 @@ class JobFailed(CommandError):
 
 
 async def answered(
-    server: Server,
+    server: AsyncCascadeClient,
     question: Question,
     watcher: Watcher,
     *,
@@ -73,7 +73,7 @@ async def answered(
     return job, path
 
 
-async def _submitted(server: Server, question: Question, watcher: Watcher, *, keep: bool) -> str:
+async def _submitted(server: AsyncCascadeClient, question: Question, watcher: Watcher, *, keep: bool) -> str:
     with question.content() as content:
         sending = asyncio.create_task(server.submit(question.path, **content))
         try:
@@ -91,7 +91,9 @@ async def _submitted(server: Server, question: Question, watcher: Watcher, *, ke
             raise
 
 
-async def _ended(server: Server, job_id: str, watcher: Watcher, playback: Playback | None, *, keep: bool) -> None:
+async def _ended(
+    server: AsyncCascadeClient, job_id: str, watcher: Watcher, playback: Playback | None, *, keep: bool
+) -> None:
     try:
         async with aclosing(follow(server, job_id)) as events:
             async for event in events:
@@ -107,7 +109,7 @@ async def _ended(server: Server, job_id: str, watcher: Watcher, playback: Playba
         raise
 
 
-async def _interrupted(server: Server, job_id: str, watcher: Watcher, *, keep: bool) -> None:
+async def _interrupted(server: AsyncCascadeClient, job_id: str, watcher: Watcher, *, keep: bool) -> None:
     if keep:
         watcher.note(f"Interrupted. The job goes on: {server.url}/status/{job_id}")
         return

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 from httpx_sse import EventSource, SSEError, aconnect_sse
 
-from cli.client.async_client import GATEWAY_ERRORS, LOST_FOR_S, Server
+from cli.client.async_client import GATEWAY_ERRORS, LOST_FOR_S, AsyncCascadeClient
 from cli.client.retry_after import asked_to_wait_s, pauses
 from cli.client.sync_client import told
 from cli.errors import CommandError, Unreachable
@@ -30,7 +30,7 @@ class Event:
     data: dict[str, Any]
 
 
-async def follow(server: Server, job_id: str) -> AsyncGenerator[Event]:
+async def follow(server: AsyncCascadeClient, job_id: str) -> AsyncGenerator[Event]:
     """Every event of the job, once, in order, to the last.
 
     Raises:
@@ -64,7 +64,7 @@ async def follow(server: Server, job_id: str) -> AsyncGenerator[Event]:
         await asyncio.sleep(max(min(pause_s or 0, LOST_FOR_S), shortest_s))
 
 
-async def _asked_to_wait_s(server: Server, source: EventSource) -> float | None:
+async def _asked_to_wait_s(server: AsyncCascadeClient, source: EventSource) -> float | None:
     """None where the events come, else how long to leave the server alone.
 
     Raises:

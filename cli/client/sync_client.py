@@ -23,7 +23,7 @@ Key = Annotated[str | None, typer.Option(envvar="CASCADE_API_KEY", help="An API 
 _Http = TypeVar("_Http", httpx.Client, httpx.AsyncClient)
 
 
-class Client:
+class CascadeClient:
     """One server, asked with its key. Whatever goes wrong is a CommandError that says what to do. Whoever asks for long
     uses it as a context manager."""
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from cli.client.sync_client import Client, Key, Url
+from cli.client.sync_client import CascadeClient, Key, Url
 from cli.errors import WrongUsage
 from cli.terminal.escape import plain
 
@@ -23,7 +23,7 @@ def show_all(
     limit: Annotated[int, typer.Option(help="How many at most.")] = 100, url: Url = None, key: Key = None
 ) -> None:
     """List them, the latest first."""
-    letters = Client(url, key).ask("GET", "/dead", params={"limit": limit})
+    letters = CascadeClient(url, key).ask("GET", "/dead-letters", params={"limit": limit})
     job = Column("job", no_wrap=True, min_width=32)  # whole even where there is little room: `show` and `retry` want it
     table = Table(job, "stage", "failed at", "attempts", "code", "message")
     for letter in letters:
@@ -35,7 +35,7 @@ def show_all(
 @app.command("show")
 def show_one(job: Job, url: Url = None, key: Key = None) -> None:
     """Show what was set aside of a job, with its input."""
-    for letter in Client(url, key).ask("GET", f"/dead/{_quoted(job)}"):
+    for letter in CascadeClient(url, key).ask("GET", f"/dead-letters/{_quoted(job)}"):
         for name, value in (letter | {"failed_at": _time(letter)}).items():
             Console().print(Text(f"{name:10} ", "bold") + plain(value), soft_wrap=True)
 
@@ -43,7 +43,7 @@ def show_one(job: Job, url: Url = None, key: Key = None) -> None:
 @app.command()
 def retry(job: Job, url: Url = None, key: Key = None) -> None:
     """Try a failed job again, from the stage that failed."""
-    Client(url, key).ask("POST", f"/jobs/{_quoted(job)}/retry")
+    CascadeClient(url, key).ask("POST", f"/jobs/{_quoted(job)}/retry")
     print(f"{job} is on its way again.")
 
 
@@ -57,8 +57,8 @@ def purge(
     """Drop what was set aside, with its input, of one job or all."""
     if (job is None) != every:
         raise WrongUsage("Name a job, or say --all.")
-    path = f"/dead/{_quoted(job)}" if job is not None else "/dead?jobs=all"
-    print(f"{Client(url, key).ask('DELETE', path)['purged']} tasks dropped.")
+    path = f"/dead-letters/{_quoted(job)}" if job is not None else "/dead-letters?jobs=all"
+    print(f"{CascadeClient(url, key).ask('DELETE', path)['purged']} tasks dropped.")
 
 
 def _quoted(job: str) -> str:

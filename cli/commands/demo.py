@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cli.client.async_client import Server
+from cli.client.async_client import AsyncCascadeClient
 from cli.client.follow_job import answered
 from cli.commands.requests import Recording
 from cli.errors import CommandError
@@ -61,7 +61,7 @@ def _a_stack(data_dir: Path, console: Console) -> Iterator[Stack]:
 
 async def _ask(stack: Stack, question: Path) -> dict[str, Any]:
     with View(has_labels=True) as view:
-        async with Server(stack.url, _key(), view.note) as server:
+        async with AsyncCascadeClient(stack.url, _key(), view.note) as server:
             job, _ = await answered(server, Recording(question), view)
     return job
 

@@ -9,7 +9,9 @@ Output = Annotated[
 ]
 Play = Annotated[bool, typer.Option("--play", help="Play the answer while it is being made.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the job's final status as one JSON object, and no text.")]
-Keep = Annotated[bool, typer.Option("--keep", help="Let the job run on when you interrupt, instead of cancelling it.")]
+Keep = Annotated[
+    bool, typer.Option("--detach", help="Let the job run on when you interrupt, instead of cancelling it.")
+]
 Language = Annotated[str | None, typer.Option(help="The language that is spoken, such as `en`.")]
 Voice = Annotated[str | None, typer.Option(help="Another voice than the server's own.")]
 Conversation = Annotated[

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from cli.client.async_client import Server
+from cli.client.async_client import AsyncCascadeClient
 from cli.client.follow_job import answered
 from cli.client.job_events import Event
 from cli.commands.requests import Recording
@@ -44,7 +44,7 @@ async def _run(
 ) -> None:
     turn = asyncio.Semaphore(at_once)
 
-    async def run(server: Server, recording: Recording, path: Path) -> None:
+    async def run(server: AsyncCascadeClient, recording: Recording, path: Path) -> None:
         async with turn:
             with board.row(str(path), len(recording.route.split(","))) as row:
                 try:
@@ -57,7 +57,7 @@ async def _run(
                     board.answered(str(path), job, place)
 
     with board:
-        async with Server(choices.url, choices.key, board.note) as server:
+        async with AsyncCascadeClient(choices.url, choices.key, board.note) as server:
             await server.check()
             try:
                 async with asyncio.TaskGroup() as group:

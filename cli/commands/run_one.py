@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.client.async_client import Server
+from cli.client.async_client import AsyncCascadeClient
 from cli.client.follow_job import JobFailed, answered
 from cli.commands.requests import Question, Recording
 from cli.errors import CommandError
@@ -50,7 +50,7 @@ async def _run(
 ) -> tuple[dict[str, Any], Path | None]:
     with View(is_quiet=choices.as_json, is_heard=isinstance(question, Recording)) as view:
         playback = Playback(speaker, view.note) if speaker else None
-        async with Server(choices.url, choices.key, view.note) as server:
+        async with AsyncCascadeClient(choices.url, choices.key, view.note) as server:
             job, path = await answered(server, question, view, save_to=save_to, playback=playback, keep=choices.keep)
         if question.is_spoken:
             view.result("spoken", summary(job, path))

@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from cli.client.sync_client import Client, Key, Url
+from cli.client.sync_client import CascadeClient, Key, Url
 from cli.errors import CommandError, Unreachable
 from cli.terminal.escape import plain, plain_text
 from cli.terminal.queue_table import stages, workers
@@ -21,7 +21,7 @@ Every = Annotated[float, typer.Option(min=0.2, help="How often to look, in secon
 def watch(every: Every = 1.0, url: Url = None, key: Key = None) -> None:
     """Show queues and workers, live, until Ctrl-C. Where standard output is no terminal, a line at a time."""
     console = Console(highlight=False)
-    with Client(url, key) as client, suppress(KeyboardInterrupt):
+    with CascadeClient(url, key) as client, suppress(KeyboardInterrupt):
         overview = client.ask("GET", "/queues")  # told at once where there is no server, or no way in
         if console.is_terminal:
             _draw(client, console, overview, every)
@@ -29,7 +29,7 @@ def watch(every: Every = 1.0, url: Url = None, key: Key = None) -> None:
             _list(client, overview, every)
 
 
-def _draw(client: Client, console: Console, overview: dict[str, Any], every_s: float) -> None:
+def _draw(client: CascadeClient, console: Console, overview: dict[str, Any], every_s: float) -> None:
     with Live(_picture(overview), console=console, auto_refresh=False) as live:
         while True:
             time.sleep(every_s)
@@ -41,7 +41,7 @@ def _draw(client: Client, console: Console, overview: dict[str, Any], every_s: f
                 live.update(_picture(overview), refresh=True)
 
 
-def _list(client: Client, answer: dict[str, Any] | CommandError, every_s: float) -> None:
+def _list(client: CascadeClient, answer: dict[str, Any] | CommandError, every_s: float) -> None:
     while True:
         line = plain_text(answer) if isinstance(answer, CommandError) else _line(answer)
         print(f"{datetime.now():%H:%M:%S}  {line}", flush=True)
@@ -49,7 +49,7 @@ def _list(client: Client, answer: dict[str, Any] | CommandError, every_s: float)
         answer = _asked(client)
 
 
-def _asked(client: Client) -> dict[str, Any] | CommandError:
+def _asked(client: CascadeClient) -> dict[str, Any] | CommandError:
     """What the server says; one that was there may be away for a while."""
     try:
         overview: dict[str, Any] = client.ask("GET", "/queues")

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
-from cli.client.async_client import Notice, Server
+from cli.client.async_client import AsyncCascadeClient, Notice
 from cli.client.job_events import Event
 from cli.errors import CommandError, WrongUsage
 
@@ -74,7 +74,7 @@ class Playback:
         self._is_complete = False
 
     @asynccontextmanager
-    async def of(self, server: Server, job_id: str) -> AsyncIterator[None]:
+    async def of(self, server: AsyncCascadeClient, job_id: str) -> AsyncIterator[None]:
         """Play, until the block is left."""
         self._fetch = partial(server.segment, job_id)
         self._playing = asyncio.create_task(self._play())

@@ -2,8 +2,8 @@
 
 from shared.errors import AnswerBlocked
 from shared.queue.messages import Outcome
-from shared.text.markdown_filter import Prose, spoken
-from shared.text.sentence_splitter import Segmenter, mended, split
+from shared.text.markdown_filter import MarkdownFilter, spoken
+from shared.text.sentence_splitter import SentenceSplitter, replace_lone_surrogates, split
 
 
 class Answer:
@@ -13,7 +13,7 @@ class Answer:
         self._language, self._is_spoken = language, is_spoken
         self._text, self._half = "", ""
         self._told = 0  # how much of the text has been given out
-        self._prose, self._segmenter = Prose(), Segmenter(language)
+        self._prose, self._segmenter = MarkdownFilter(), SentenceSplitter(language)
         self._sentences: list[str] = []  # that have not been given out
         self._is_silent = True
 
@@ -21,7 +21,7 @@ class Answer:
         piece = self._half + piece
         # JSON may write an emoji as two escapes, and a server that streams may send them apart.
         self._half = piece[-1] if "\ud800" <= piece[-1:] <= "\udbff" else ""
-        self._write(mended(piece.removesuffix(self._half)))
+        self._write(replace_lone_surrogates(piece.removesuffix(self._half)))
 
     def end(self) -> None:
         """There is no more.
@@ -29,7 +29,7 @@ class Answer:
         Raises:
             AnswerBlocked: there was nothing at all.
         """
-        self._write(mended(self._half))
+        self._write(replace_lone_surrogates(self._half))
         self._say(self._segmenter.push(self._prose.finish()) + self._segmenter.finish())
         if not self._text.strip():
             raise AnswerBlocked

@@ -10,7 +10,7 @@ from shared.queue.keys import KEYS
 from shared.queue.messages import WorkerInfo
 from shared.queue.queue import Queue
 
-Revival = Literal["revived", "gone", "not_failed", "nothing_left", "full"]
+RetryResult = Literal["revived", "gone", "not_failed", "retry_input_erased", "full"]
 
 
 class StageState(BaseModel):
@@ -56,7 +56,7 @@ class DeadTask(BaseModel):
     input: str | None = Field(default=None, description="What the stage before it handed over.")
 
 
-class Operations:
+class QueueAdmin:
     """The queue's other face. Raises what the queue raises."""
 
     def __init__(self, queue: Queue) -> None:
@@ -87,15 +87,15 @@ class Operations:
         counted = await self._redis.ask("hgetall", KEYS["COUNTS"])
         return {name: int(number) for name, number in counted.items() if number.isdecimal()}
 
-    async def dead(self, job_id: str | None = None, *, limit: int = 100) -> list[DeadTask]:
+    async def dead_letters(self, job_id: str | None = None, *, limit: int = 100) -> list[DeadTask]:
         """What was set aside, the latest first; of one job, if named."""
-        letters = json.loads(await self._redis.run("dead", limit, *_given(job_id)))
+        letters = json.loads(await self._redis.run("dead_letters", limit, *_given(job_id)))
         return [_dead_task(letter) for letter in letters]
 
-    async def revive(self, job_id: str, *, max_live: int) -> Revival:
+    async def retry_job(self, job_id: str, *, max_live: int) -> RetryResult:
         """Try a failed job again from where it failed, with what earlier stages made kept, unless `max_live` jobs have
         not ended yet."""
-        verdict: Revival = await self._redis.run("revive", job_id, max_live)
+        verdict: RetryResult = await self._redis.run("retry_job", job_id, max_live)
         return verdict
 
     async def purge(self, job_id: str | None = None) -> int:

@@ -62,10 +62,10 @@ class StageTiming(BaseModel):
     queued_s: float = Field(description="From the upload to the first entering of the stage's queue.")
     waited_s: float = Field(description="From entering the stage's queue to its first claim.")
     worked_s: float | None = Field(description="From the first claim to the last commit; null while it works.")
-    path: str | None = Field(
+    strategy: str | None = Field(
         default=None, description="Which of its ways the engine took, such as a short window or the full one."
     )
-    fallback: str | None = Field(default=None, description="Why a faster way was tried in vain.")
+    fallback_reason: str | None = Field(default=None, description="Why a faster way was tried in vain.")
 
 
 class Timings(BaseModel):
@@ -160,8 +160,8 @@ def _timings(fields: Mapping[str, str]) -> Timings:
                 queued_s=queued_s,
                 waited_s=waited_s,
                 worked_s=worked_s,
-                path=fields.get(f"path:{stage}"),
-                fallback=fields.get(f"fallback:{stage}"),
+                strategy=fields.get(f"strategy:{stage}"),
+                fallback_reason=fields.get(f"fallback_reason:{stage}"),
             )
     return Timings(
         stages=stages,

@@ -82,8 +82,8 @@ class Outcome:
     """What whoever follows the job should hear of."""
 
     counts: dict[str, int] = field(default_factory=dict)
-    """What happened on the way, and how often, for whoever watches the system: `stt_path:short_8`. Names are few, and
-    of letters, digits and `_.:-`. Counted with the commit, if that is accepted."""
+    """Counters to increase with the commit, such as `stt_strategy:short_8`, by how much. Names are few, and consist of
+    letters, digits and `_.:-`."""
 
     steps: int = 0
     """How many steps the attempt has recorded before this, as its worker counts them: where Redis has lost some of them
@@ -109,7 +109,7 @@ class WorkerInfo:
 
 
 @dataclass(frozen=True)
-class Load:
+class QueueStats:
     """How busy the system is."""
 
     live: int

@@ -17,8 +17,8 @@ from redis.asyncio import Redis
 from shared.errors import QueueFull, QueueUnreadable
 from shared.queue.job import STAGES, Job, Stage
 from shared.queue.keys import KEYS
-from shared.queue.messages import Claim, Load, NewTask, Outcome, WorkerInfo
-from shared.queue.redis_client import Connection, answering, redis_client
+from shared.queue.messages import Claim, NewTask, Outcome, QueueStats, WorkerInfo
+from shared.queue.redis_client import Connection, redis_client, translate_redis_errors
 
 #: How long one BLMOVE waits. Short, so that a worker that is told to stop is out of it soon.
 BLOCK_S = 1.0
@@ -90,7 +90,7 @@ class Queue:
             raise QueueFull
         return str(reply[1]) if reply[0] == "exists" else job_id
 
-    async def knows(self, idempotency_key: str) -> bool:
+    async def has_key(self, idempotency_key: str) -> bool:
         """Whether a repeated `submit` with this key would return an earlier job, if that has not been erased since."""
         return bool(await self.redis.ask("exists", KEYS["IDEMPOTENCY"] + idempotency_key))
 
@@ -110,9 +110,9 @@ class Queue:
         """End a live job and erase its text: `cancelled`; or `over` or `gone`, if there was nothing to end."""
         return str(await self.redis.run("cancel", job_id))
 
-    async def forget(self, job_id: str, *, with_turn: bool = False) -> bool:
+    async def erase(self, job_id: str, *, with_turn: bool = False) -> bool:
         """Erase an ended job, and its turn of a conversation or not; False if it is live or gone."""
-        return bool(await self.redis.run("forget", job_id, int(with_turn)))
+        return bool(await self.redis.run("erase", job_id, int(with_turn)))
 
     async def ended_before(self, age_ms: int, limit: int = 500) -> list[str]:
         """Jobs that ended more than `age_ms` ago, oldest first."""
@@ -147,20 +147,20 @@ class Queue:
     async def changes(self) -> AsyncIterator[str]:
         """Ids of jobs, each as something happens to it. Ends only by QueueUnavailable."""
         async with self.redis.client.pubsub() as channel:
-            with answering():
+            with translate_redis_errors():
                 await channel.subscribe(KEYS["CHANNEL"])
             yield ""  # subscribed: whoever looked before this moment should look again
             while True:
-                with answering():
+                with translate_redis_errors():
                     message = await channel.get_message(ignore_subscribe_messages=True, timeout=BLOCK_S)
                 if message:
                     yield str(message["data"]).partition(" ")[0]
 
-    async def load(self) -> Load:
+    async def stats(self) -> QueueStats:
         """How busy the system is."""
-        live, ended, used, allowed = await self.redis.run("load", RATE_WINDOW_MS)
+        live, ended, used, allowed = await self.redis.run("stats", RATE_WINDOW_MS)
         full = bool(allowed) and used > MEMORY_SHARE * allowed
-        return Load(live=live, ended_per_s=ended * 1000 / RATE_WINDOW_MS, memory_full=full)
+        return QueueStats(live=live, ended_per_s=ended * 1000 / RATE_WINDOW_MS, memory_full=full)
 
     # Tasks
 
@@ -170,7 +170,7 @@ class Queue:
         None if none came, or what came needs no work. Never repeat this blindly: after an error, look at `held` first,
         since a task may have come although the reply did not.
         """
-        with answering():
+        with translate_redis_errors():
             # One round trip: Redis reads the second command when the first has ended.
             pipe = self.redis.client.pipeline(transaction=False)
             pipe.blmove(KEYS["QUEUE"] + stage, KEYS["HELD"] + worker, BLOCK_S, "RIGHT", "LEFT")
@@ -184,7 +184,7 @@ class Queue:
     async def claim_more(self, worker: str, stage: Stage, tokens: Sequence[str]) -> list[Claim]:
         """Start an attempt with each of `tokens` at one of the stage's next tasks, without waiting for any. As with
         `claim`, never repeat this blindly."""
-        with answering():
+        with translate_redis_errors():
             pipe = self.redis.client.pipeline(transaction=False)
             for token in tokens:
                 pipe.evalsha(self.redis.hash_of("begin"), 0, worker, token, stage)
@@ -208,43 +208,43 @@ class Queue:
         """`commit`, and in the same step start an attempt at the stage's next task, if one waits. Never repeat this:
         after an error, `commit`, and look at `held`."""
         arguments = claim.task, worker, claim.token, outcome.as_json(), token
-        with answering():
+        with translate_redis_errors():
             verdict, reply = await self.redis.evaluate("commit", *arguments)
         return str(verdict), Claim.read(reply, token)
 
-    async def extend(self, worker: str, claim: Claim, outcome: Outcome) -> str:
+    async def commit_partial(self, worker: str, claim: Claim, outcome: Outcome) -> str:
         """Record a step of the task, and go on holding it: `extended`, `over` or `stale`."""
-        return str(await self.redis.run("extend", claim.task, worker, claim.token, outcome.as_json()))
+        return str(await self.redis.run("commit_partial", claim.task, worker, claim.token, outcome.as_json()))
 
     async def quarantine(self, worker: str, task: str) -> bool:
         """Set aside a held task at which a script has raised QueueUnreadable; False if it is not held."""
         return bool(await self.redis.run("quarantine", worker, task))
 
-    async def retry(
+    async def reschedule(
         self, worker: str, claim: Claim, delay_s: float, code: str, *, crashed: bool, excused: bool = False
     ) -> str:
         how = round(delay_s * 1000), code, int(crashed), int(excused)
-        return str(await self.redis.run("retry", claim.task, worker, claim.token, *how))
+        return str(await self.redis.run("reschedule", claim.task, worker, claim.token, *how))
 
-    async def bury(self, worker: str, claim: Claim, code: str, message: str) -> str:
-        return str(await self.redis.run("bury", claim.task, worker, claim.token, code, message))
+    async def dead_letter(self, worker: str, claim: Claim, code: str, message: str) -> str:
+        return str(await self.redis.run("dead_letter", claim.task, worker, claim.token, code, message))
 
     async def release(self, worker: str, claim: Claim) -> str:
         return str(await self.redis.run("release", claim.task, worker, claim.token))
 
     # Workers
 
-    async def beat(self, worker: str, info: WorkerInfo) -> list[str]:
+    async def heartbeat(self, worker: str, info: WorkerInfo) -> list[str]:
         """Say that the worker lives; the tasks in its hands."""
-        held: list[str] = await self.redis.run("beat", worker, json.dumps(asdict(info)))
+        held: list[str] = await self.redis.run("heartbeat", worker, json.dumps(asdict(info)))
         return held
 
     async def held(self, worker: str) -> list[str]:
         held: list[str] = await self.redis.ask("lrange", KEYS["HELD"] + worker, 0, -1)
         return held
 
-    async def retire(self, worker: str, stage: Stage) -> None:
-        await self.redis.run("retire", worker, stage)
+    async def deregister(self, worker: str, stage: Stage) -> None:
+        await self.redis.run("deregister", worker, stage)
 
     async def workers(self) -> list[WorkerInfo]:
         """Those that are warm and beat."""

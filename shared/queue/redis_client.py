@@ -69,7 +69,7 @@ class Connection:
 
     async def run(self, script: str, *args: str | int) -> Any:
         """Run a script that may be repeated."""
-        return await twice(self.evaluate, script, *args)
+        return await retry_once(self.evaluate, script, *args)
 
     async def evaluate(self, script: str, *args: str | int) -> Any:
         """Run a script, and let its errors be those of the client library."""
@@ -85,13 +85,13 @@ class Connection:
 
     async def ask(self, command: str, *args: Any) -> Any:
         """Send a command that may be repeated."""
-        return await twice(getattr(self.client, command), *args)
+        return await retry_once(getattr(self.client, command), *args)
 
 
-async def twice(command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+async def retry_once(command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
     """Ask what may be asked again. A connection that broke while it lay idle fails the next command on it; a second try
     tells that from a Redis that is away."""
-    with answering():
+    with translate_redis_errors():
         try:
             return await command(*args)
         except exceptions.ConnectionError:
@@ -128,7 +128,7 @@ _REFUSED = (exceptions.OutOfMemoryError, exceptions.ReadOnlyError, exceptions.No
 
 
 @contextmanager
-def answering() -> Iterator[None]:
+def translate_redis_errors() -> Iterator[None]:
     """Tell 'Redis does not serve us' from 'what it holds makes no sense'. It may be away, loading, full, or not the
     master.
 

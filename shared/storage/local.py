@@ -72,7 +72,7 @@ class Storage:
         """
         partial = path.with_name(f".{path.name}-{uuid4().hex}{_PARTIAL}")
         try:
-            with _telling_full():
+            with _map_disk_full():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with partial.open("wb") as file:
                     yield file
@@ -141,13 +141,13 @@ class Storage:
                     if not entry.name.startswith("."):
                         yield self._cache / entry.name, entry.stat()
 
-    def drop_unowned(self) -> None:
+    def prune_cache(self) -> None:
         """Remove what is shared of jobs that are gone."""
         for path, found in self._shared():
             if found.st_nlink == 1:
                 path.unlink(missing_ok=True)
 
-    def drop_shared(self) -> None:
+    def clear_cache(self) -> None:
         """Share nothing of what there is; jobs keep their segments."""
         for path, _ in self._shared():
             path.unlink(missing_ok=True)
@@ -158,7 +158,7 @@ class Storage:
         """Remove what is not needed once the answer is whole."""
         if (folder := self._work / job_id).exists():
             shutil.rmtree(folder, ignore_errors=True)
-            self.drop_unowned()
+            self.prune_cache()
 
     def erase(self, job_id: str) -> None:
         """Remove every file of a job."""
@@ -166,7 +166,7 @@ class Storage:
         for path in (self.input_path(job_id), self.output_path(job_id)):
             path.unlink(missing_ok=True)
 
-    def jobs_with_files(self, older_than_s: float) -> set[str]:
+    def job_ids_on_disk(self, older_than_s: float) -> set[str]:
         """Ids of jobs of which some file or folder has not been touched for so long."""
         before = time.time() - older_than_s
         found = set()
@@ -187,7 +187,7 @@ class Storage:
 
 
 @contextmanager
-def _telling_full() -> Iterator[None]:
+def _map_disk_full() -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -33,7 +33,7 @@ _SPACED = re.compile(r"\s+([.,;:!?](?:\s|$))")
 _PARAGRAPH = "\n\n"
 
 
-class Prose:
+class MarkdownFilter:
     """Takes Markdown as it is written, and gives out its text: no code blocks, rules and marks of lists; a table row by
     row. Marks within a line stay: `spoken` takes them away, once a sentence is whole."""
 

@@ -22,7 +22,7 @@ _BLANK = re.compile(r"\s+")
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
 
-def mended(text: str) -> str:
+def replace_lone_surrogates(text: str) -> str:
     """`text` with the halves of characters put together, and U+FFFD for those whose other half is missing.
 
     JSON may write an emoji as two escapes. A half cannot be stored.
@@ -30,7 +30,7 @@ def mended(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-class Segmenter:
+class SentenceSplitter:
     """Cuts a text into sentences while it is being written; of the first one, the first clause that does not sound
     chopped comes by itself, so that whoever waits hears it early. No word is lost; blanks become single ones."""
 

@@ -5,7 +5,7 @@ import faulthandler
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from shared.background import end
+from shared.background import cancel_all
 
 #: A loop that has stood still for so long will not come back: an engine blocks it, say. Its leases have run out.
 STUCK_S = 15.0
@@ -19,7 +19,7 @@ async def watchdog() -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await end([proving])
+        await cancel_all([proving])
         faulthandler.cancel_dump_traceback_later()
 
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import structlog
 
-from shared.background import end
+from shared.background import cancel_all
 from shared.errors import CascadeError, EngineCrashed, EngineError, EngineTimeout, QueueUnavailable, QueueUnreadable
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.queue import Queue
@@ -85,9 +85,9 @@ class Worker:
                 task.result()
             await self._drain()
         finally:
-            await end([claiming, *background])
+            await cancel_all([claiming, *background])
         with suppress(QueueUnavailable, QueueUnreadable, TimeoutError):
-            await asyncio.wait_for(self._queue.retire(self.name, self._stage), timeout=5)
+            await asyncio.wait_for(self._queue.deregister(self.name, self._stage), timeout=5)
         self._log.info("worker_stopped")
 
     def stop(self) -> None:
@@ -169,7 +169,7 @@ class Worker:
         log.info("task_begun")
         started = time.monotonic()
         following: list[Claim] = []
-        steps = Steps(lambda step: self._persist(lambda: self._queue.extend(self.name, claim, step)))
+        steps = Steps(lambda step: self._persist(lambda: self._queue.commit_partial(self.name, claim, step)))
         try:
             try:
                 outcome = await self._handler.handle(claim, steps.record)
@@ -219,8 +219,10 @@ class Worker:
 
         def give_up() -> Awaitable[str]:
             if delay_s is None:
-                return self._queue.bury(self.name, claim, error.code, error.public_message)
-            return self._queue.retry(self.name, claim, delay_s, error.code, crashed=crashed, excused=error.is_blameless)
+                return self._queue.dead_letter(self.name, claim, error.code, error.public_message)
+            return self._queue.reschedule(
+                self.name, claim, delay_s, error.code, crashed=crashed, excused=error.is_blameless
+            )
 
         try:
             log.warning(f"task_{await self._persist(give_up)}", code=error.code, delay_s=delay_s)
@@ -263,7 +265,7 @@ class Worker:
 
     async def _beat(self) -> None:
         computing = set(self._computing)  # as of before the question, so that what is claimed meanwhile is not missed
-        held = set(await self._queue.beat(self.name, self._handler.info))
+        held = set(await self._queue.heartbeat(self.name, self._handler.info))
         for task in computing - held:  # cancelled, or reclaimed while this worker was paused
             if task in self._computing:
                 self._running[task].cancel()
@@ -284,7 +286,7 @@ class Worker:
             async with asyncio.timeout(self._grace_s):
                 while self._running:
                     await asyncio.wait(self._running.values())
-        await end(list(self._running.values()))
+        await cancel_all(list(self._running.values()))
 
     def _abort(self) -> None:
         for task in self._running.values():

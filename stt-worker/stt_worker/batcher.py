@@ -19,7 +19,7 @@ class _Waiting(Generic[RequestT, AnswerT]):
     answer: "asyncio.Future[AnswerT]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
-class Together(Generic[RequestT, AnswerT]):
+class Batcher(Generic[RequestT, AnswerT]):
     """Gathers the requests of all who are on their way to one, and makes them in one call.
 
     Nobody is waited for who is not there: one alone is asked for at once.

@@ -25,10 +25,10 @@ class Transcript:
     language: str
     """ISO 639-1 code of the language heard."""
 
-    path: str | None = None
+    strategy: str | None = None
     """Which of its ways the engine took, such as `short_10` or `full`: a word for the status and the metrics."""
 
-    fallback: str | None = None
+    fallback_reason: str | None = None
     """Why it took that way where a faster one would have done, such as `unlikely`."""
 
     def __post_init__(self) -> None:

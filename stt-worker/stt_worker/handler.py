@@ -12,7 +12,7 @@ from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.storage.local import Storage
 from shared.worker.engine_process import EngineProcess, warm_engine
 from shared.worker.steps import Extend
-from stt_worker.batcher import Together
+from stt_worker.batcher import Batcher
 from stt_worker.child import Recognition, Recognizer, load_recognizer
 from stt_worker.settings import SttSettings
 
@@ -37,7 +37,7 @@ class SttHandler:
     ) -> None:
         self.info = info
         self._process, self._storage, self._settings = process, storage, settings
-        self._together = Together(self._recognize_all)
+        self._together = Batcher(self._recognize_all)
 
     async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
         path = self._storage.input_path(claim.job_id)
@@ -52,7 +52,7 @@ class SttHandler:
             "engine:stt": self.info.engine,
             "model:stt": self.info.model,
         }
-        ways = {"path": transcript.path, "fallback": transcript.fallback}
+        ways = {"strategy": transcript.strategy, "fallback_reason": transcript.fallback_reason}
         told = {name: way for name, way in ways.items() if way}
         fields |= {f"{name}:stt": way for name, way in told.items()}
         counts = {f"stt_{name}:{way}": 1 for name, way in told.items()}

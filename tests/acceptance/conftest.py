@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from support.redis_server import RedisServer, redis_binaries
-from support.services import QUESTION, Services
+from support.services import QUESTION, ServiceProcesses
 
 
 @pytest.fixture
-def services(own_redis: RedisServer, tmp_path: Path) -> Iterator[Services]:
+def services(own_redis: RedisServer, tmp_path: Path) -> Iterator[ServiceProcesses]:
     """Not started yet; with engines that are as slow as the test wants."""
     data_dir = tmp_path / "volume"
     data_dir.mkdir()
-    services = Services(own_redis.url, data_dir)
+    services = ServiceProcesses(own_redis.url, data_dir)
     yield services
     services.stop()
 
@@ -29,12 +29,12 @@ def redis_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSer
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory, redis_for_all: RedisServer) -> Iterator[Services]:
+def embedded(tmp_path_factory: pytest.TempPathFactory, redis_for_all: RedisServer) -> Iterator[ServiceProcesses]:
     """Workers that need no key and no download."""
     data_dir = tmp_path_factory.mktemp("talking") / "volume"
     data_dir.mkdir()
     engines = {"STT_ENGINE": "pocketsphinx", "LLM_ENGINE": "auto", "TTS_ENGINE": "espeak"}
-    services = Services(redis_for_all.url, data_dir, **engines, GEMINI_API_KEY="", OPENAI_BASE_URL="")
+    services = ServiceProcesses(redis_for_all.url, data_dir, **engines, GEMINI_API_KEY="", OPENAI_BASE_URL="")
     services.start()
     services.wait_until_ready()
     yield services

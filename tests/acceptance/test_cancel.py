@@ -9,7 +9,7 @@ import pytest
 from fakes import openai_server
 from fakes.openai_server import Hang, OpenAiServer
 from support.redis_server import RedisServer
-from support.services import Services
+from support.services import ServiceProcesses
 
 pytestmark = pytest.mark.redis
 
@@ -21,25 +21,25 @@ def model() -> Iterator[OpenAiServer]:
 
 
 @pytest.fixture
-def services(redis_for_all: RedisServer, tmp_path: Path, model: OpenAiServer) -> Iterator[Services]:
+def services(redis_for_all: RedisServer, tmp_path: Path, model: OpenAiServer) -> Iterator[ServiceProcesses]:
     """One worker a stage, one answer at a time, from a model server that does as it is told."""
     data_dir = tmp_path / "volume"
     data_dir.mkdir()
     address = {"LLM_ENGINE": "openai", "OPENAI_BASE_URL": f"{model.url}/v1", "LLM_CONCURRENCY": "1"}
-    services = Services(redis_for_all.url, data_dir, **address)
+    services = ServiceProcesses(redis_for_all.url, data_dir, **address)
     services.start()
     services.wait_until_ready()
     yield services
     services.stop()
 
 
-def assert_erased(services: Services, job_id: str) -> None:
+def assert_erased(services: ServiceProcesses, job_id: str) -> None:
     job = services.status(job_id)
     assert (job["status"], job["transcript"], job["response"]) == ("cancelled", None, None)
     assert [name for name in services.files() if job_id in name] == []
 
 
-def test_a_running_answer_is_stopped(services: Services, model: OpenAiServer) -> None:
+def test_a_running_answer_is_stopped(services: ServiceProcesses, model: OpenAiServer) -> None:
     """The model's server sees the connection drop, and the worker answers the next question."""
     model.will(openai_server.unfinished("It was a ", Hang()))
     job_id = services.upload()
@@ -55,7 +55,7 @@ def test_a_running_answer_is_stopped(services: Services, model: OpenAiServer) ->
     assert_erased(services, job_id)
 
 
-def test_a_segment_that_is_being_spoken_is_stopped(services: Services, model: OpenAiServer) -> None:
+def test_a_segment_that_is_being_spoken_is_stopped(services: ServiceProcesses, model: OpenAiServer) -> None:
     """The worker does not speak on for nobody: the next answer is spoken at once."""
     services.delay("tts", 60)
     model.will(openai_server.answer("One sentence. Another sentence. A third sentence."))

@@ -2,18 +2,18 @@
 
 import pytest
 
-from support.services import Services
+from support.services import ServiceProcesses
 
 pytestmark = pytest.mark.redis
 
 
-def ask(services: Services, text: str, **fields: str) -> str:
+def ask(services: ServiceProcesses, text: str, **fields: str) -> str:
     answer = services.client.post("/ask", json={"text": text} | fields)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["job_id"])
 
 
-def conversation(services: Services, name: str = "kitchen") -> dict:
+def conversation(services: ServiceProcesses, name: str = "kitchen") -> dict:
     return services.client.get(f"/conversations/{name}").json()
 
 

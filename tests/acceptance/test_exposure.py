@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from support.redis_server import RedisServer
-from support.services import QUESTION, Services
+from support.services import QUESTION, ServiceProcesses
 
 pytestmark = pytest.mark.redis
 
@@ -33,13 +33,13 @@ SLOW = {
 
 
 @pytest.fixture
-def exposed(redis_for_all: RedisServer, tmp_path: Path) -> Iterator[Callable[..., Services]]:
+def exposed(redis_for_all: RedisServer, tmp_path: Path) -> Iterator[Callable[..., ServiceProcesses]]:
     """Starts an API without workers."""
     with ExitStack() as running:
 
-        def start(**settings: str) -> Services:
+        def start(**settings: str) -> ServiceProcesses:
             (tmp_path / "volume").mkdir()
-            services = Services(redis_for_all.url, tmp_path / "volume", **settings)
+            services = ServiceProcesses(redis_for_all.url, tmp_path / "volume", **settings)
             running.callback(services.stop)
             services.start("api")
             deadline = time.monotonic() + 30
@@ -53,12 +53,12 @@ def exposed(redis_for_all: RedisServer, tmp_path: Path) -> Iterator[Callable[...
         yield start
 
 
-def address(services: Services) -> tuple[str, int]:
+def address(services: ServiceProcesses) -> tuple[str, int]:
     return "127.0.0.1", int(services.url.rpartition(":")[2])
 
 
 @contextmanager
-def dawdling(services: Services, beginnings: dict[bytes, int]) -> Iterator[None]:
+def dawdling(services: ServiceProcesses, beginnings: dict[bytes, int]) -> Iterator[None]:
     """Senders who begin so, and then bring a byte now and then."""
     with ExitStack() as opened:
         senders = []
@@ -87,7 +87,7 @@ def dawdling(services: Services, beginnings: dict[bytes, int]) -> Iterator[None]
 
 
 @pytest.mark.parametrize("case", SLOW)
-def test_slow_senders_keep_nobody_waiting(exposed: Callable[..., Services], case: str) -> None:
+def test_slow_senders_keep_nobody_waiting(exposed: Callable[..., ServiceProcesses], case: str) -> None:
     """While hundreds trickle bodies, heads or nothing, uploads are accepted, and of the slow ones nothing stays."""
     services = exposed(RATE_LIMIT="off")
     took_s = []
@@ -105,7 +105,7 @@ def test_slow_senders_keep_nobody_waiting(exposed: Callable[..., Services], case
     assert len(services.files()) == 6
 
 
-def test_all_who_wait_for_a_job_are_told(exposed: Callable[..., Services]) -> None:
+def test_all_who_wait_for_a_job_are_told(exposed: Callable[..., ServiceProcesses]) -> None:
     """However many hear of its end in the same moment, each is answered with the job."""
     services = exposed()
     job_id = services.upload()
@@ -117,7 +117,7 @@ def test_all_who_wait_for_a_job_are_told(exposed: Callable[..., Services]) -> No
     assert {(answer.status_code, answer.json().get("status")) for answer in answers} == {(200, "cancelled")}
 
 
-def test_a_stranger_without_the_key_gets_nothing(exposed: Callable[..., Services]) -> None:
+def test_a_stranger_without_the_key_gets_nothing(exposed: Callable[..., ServiceProcesses]) -> None:
     """With a key, however it is carried, there is service; without, there are the probes alone. The log names none."""
     services = exposed(API_KEYS=f"{KEY}-one,{KEY}-two")
     with QUESTION.open("rb") as recording:
@@ -137,7 +137,7 @@ def test_a_stranger_without_the_key_gets_nothing(exposed: Callable[..., Services
 
 @pytest.mark.parametrize(("trusted", "statuses"), [("127.0.0.1", [202, 202, 429]), ("192.0.2.1", [202, 429, 429])])
 def test_a_caller_is_counted_by_the_address_that_a_proxy_tells(
-    exposed: Callable[..., Services], trusted: str, statuses: list[int]
+    exposed: Callable[..., ServiceProcesses], trusted: str, statuses: list[int]
 ) -> None:
     """Behind TRUSTED_PROXIES two callers are two; whoever else sends X-Forwarded-For stays who it is."""
     services = exposed(RATE_LIMIT="1/minute", TRUSTED_PROXIES=trusted)
@@ -163,7 +163,7 @@ def test_a_caller_is_counted_by_the_address_that_a_proxy_tells(
 def test_a_wrong_limit_is_told_at_the_start(tmp_path: Path, setting: str, value: str) -> None:
     """An API that is not protected as its operator meant it does not start; the log says what to correct."""
     (tmp_path / "volume").mkdir()
-    services = Services("redis://127.0.0.1:1/0", tmp_path / "volume", **{setting: value})
+    services = ServiceProcesses("redis://127.0.0.1:1/0", tmp_path / "volume", **{setting: value})
     services.start("api")
     assert services.processes.pop("api").wait(60) == 2
     (line,) = (tmp_path / "api.log").read_text().splitlines()
@@ -171,7 +171,7 @@ def test_a_wrong_limit_is_told_at_the_start(tmp_path: Path, setting: str, value:
     assert "too-short" not in line
 
 
-def test_no_caller_can_forge_a_line_of_the_log(exposed: Callable[..., Services]) -> None:
+def test_no_caller_can_forge_a_line_of_the_log(exposed: Callable[..., ServiceProcesses]) -> None:
     """Whatever is sent, each line is one JSON object of ours."""
     services = exposed()
     forged = b'\\u000a{"event":"forged"}%0a%0d\x85\xe2\x80\xa8\xff'

@@ -6,22 +6,22 @@ from pathlib import Path
 import pytest
 
 from support.redis_server import RedisServer
-from support.services import Services
+from support.services import ServiceProcesses
 
 pytestmark = pytest.mark.redis
 
-Start = Callable[..., Services]
+Start = Callable[..., ServiceProcesses]
 
 
 @pytest.fixture
 def start(redis_for_all: RedisServer, tmp_path: Path) -> Iterator[Start]:
     """Starts a stack with such settings."""
-    started: list[Services] = []
+    started: list[ServiceProcesses] = []
 
-    def start(**settings: str) -> Services:
+    def start(**settings: str) -> ServiceProcesses:
         data_dir = tmp_path / "volume"
         data_dir.mkdir()
-        services = Services(redis_for_all.url, data_dir, **settings)
+        services = ServiceProcesses(redis_for_all.url, data_dir, **settings)
         started.append(services)
         services.start()
         services.wait_until_ready()

@@ -9,24 +9,24 @@ from pathlib import Path
 import pytest
 
 from support.redis_server import RedisServer
-from support.services import Services
+from support.services import ServiceProcesses
 
 pytestmark = pytest.mark.redis
 
 
 @pytest.fixture
-def services(own_redis: RedisServer, tmp_path: Path) -> Iterator[Services]:
+def services(own_redis: RedisServer, tmp_path: Path) -> Iterator[ServiceProcesses]:
     """A stack whose recognizer gives up at once when it is slow."""
     data_dir = tmp_path / "volume"
     data_dir.mkdir()
-    services = Services(own_redis.url, data_dir, STT_TIMEOUT_S="0.3", STT_TIMEOUT_RATIO="0", MAX_ATTEMPTS="1")
+    services = ServiceProcesses(own_redis.url, data_dir, STT_TIMEOUT_S="0.3", STT_TIMEOUT_RATIO="0", MAX_ATTEMPTS="1")
     services.start()
     services.wait_until_ready()
     yield services
     services.stop()
 
 
-def cascade(services: Services, *words: str, **settings: str) -> tuple[int, str]:
+def cascade(services: ServiceProcesses, *words: str, **settings: str) -> tuple[int, str]:
     """The command's exit status, and what it printed."""
     done = subprocess.run(
         [sys.executable, "-m", "cli", *words],
@@ -99,7 +99,7 @@ def test_what_is_no_job_is_told(services, job, code):
 
 def test_a_server_that_is_not_there_is_told(tmp_path):
     """With what to do about it."""
-    services = Services("redis://127.0.0.1:1/0", tmp_path)
+    services = ServiceProcesses("redis://127.0.0.1:1/0", tmp_path)
     status, told = cascade(services, "queues")
     services.client.close()
     assert (status, "cascade up" in told, "Traceback" in told) == (3, True, False)

@@ -12,7 +12,7 @@ from fakes import gemini_server, openai_server
 from fakes.gemini_server import GeminiServer
 from fakes.openai_server import OpenAiServer
 from support.redis_server import RedisServer
-from support.services import TESTS, Services
+from support.services import TESTS, ServiceProcesses
 
 pytestmark = [pytest.mark.redis, pytest.mark.models]
 
@@ -33,22 +33,24 @@ def words(text: str) -> list[str]:
 
 
 @pytest.fixture(params=["openai", "gemini"])
-def services(request: pytest.FixtureRequest, redis_for_all: RedisServer, tmp_path_factory) -> Iterator[Services]:
+def services(
+    request: pytest.FixtureRequest, redis_for_all: RedisServer, tmp_path_factory
+) -> Iterator[ServiceProcesses]:
     data_dir = tmp_path_factory.mktemp(request.param) / "volume"
     data_dir.mkdir()
     if request.param == "openai":
         with OpenAiServer("") as server:
             server.will(openai_server.answer(*ANSWER))
             address = {"OPENAI_BASE_URL": f"{server.url}/v1", "GEMINI_API_KEY": ""}
-            yield from _running(Services(redis_for_all.url, data_dir, **ENGINES, LLM_ENGINE="auto", **address))
+            yield from _running(ServiceProcesses(redis_for_all.url, data_dir, **ENGINES, LLM_ENGINE="auto", **address))
     else:
         with GeminiServer("key-123") as server:
             server.will(gemini_server.answer(*ANSWER))
             address = {"GEMINI_BASE_URL": server.url, "GEMINI_API_KEY": "key-123"}
-            yield from _running(Services(redis_for_all.url, data_dir, **ENGINES, LLM_ENGINE="auto", **address))
+            yield from _running(ServiceProcesses(redis_for_all.url, data_dir, **ENGINES, LLM_ENGINE="auto", **address))
 
 
-def _running(services: Services) -> Iterator[Services]:
+def _running(services: ServiceProcesses) -> Iterator[ServiceProcesses]:
     services.start()
     services.wait_until_ready()
     yield services

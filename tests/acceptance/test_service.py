@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.redis_server import RedisServer
-from support.services import QUESTION, Services
+from support.services import QUESTION, ServiceProcesses
 
 pytestmark = pytest.mark.redis
 
@@ -21,7 +21,7 @@ def embedded(tmp_path_factory, redis_for_all: RedisServer):
     data_dir.mkdir()
     engines = {"STT_ENGINE": "pocketsphinx", "LLM_ENGINE": "auto", "TTS_ENGINE": "espeak"}
     keys = {"GEMINI_API_KEY": "", "OPENAI_BASE_URL": "", "STT_MAX_AUDIO_S": "60"}
-    services = Services(redis_for_all.url, data_dir, **engines, **keys)
+    services = ServiceProcesses(redis_for_all.url, data_dir, **engines, **keys)
     services.start()
     services.wait_until_ready()
     yield services
@@ -132,7 +132,7 @@ def test_a_wrong_setting_is_one_clear_line(redis_for_all, tmp_path, module, sett
     """A process that cannot start says which variable to set, and exits with an error."""
     data_dir = tmp_path / "volume"
     data_dir.mkdir()
-    services = Services(redis_for_all.url, data_dir, **settings)
+    services = ServiceProcesses(redis_for_all.url, data_dir, **settings)
     name = module.removesuffix("_worker")
     services.start(name)
     assert services.processes.pop(name).wait(60) == 2

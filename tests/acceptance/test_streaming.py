@@ -16,7 +16,7 @@ from fakes.openai_server import Gate, Hang, OpenAiServer
 from shared.queue.keys import KEYS
 from support.http_stream import WAV_HEAD, Hearing
 from support.redis_server import RedisServer
-from support.services import Services
+from support.services import ServiceProcesses
 
 pytestmark = [pytest.mark.redis, pytest.mark.models]
 
@@ -38,25 +38,27 @@ def model() -> Iterator[OpenAiServer]:
 
 
 @pytest.fixture
-def services(own_redis: RedisServer, tmp_path: Path, model: OpenAiServer) -> Iterator[Services]:
+def services(own_redis: RedisServer, tmp_path: Path, model: OpenAiServer) -> Iterator[ServiceProcesses]:
     """With the engines that need no key and no download; not started yet."""
     data_dir = tmp_path / "volume"
     data_dir.mkdir()
     engines = {"STT_ENGINE": "pocketsphinx", "LLM_ENGINE": "openai", "TTS_ENGINE": "espeak", "TTS_VOICE": "en-us"}
-    services = Services(own_redis.url, data_dir, **engines, OPENAI_BASE_URL=f"{model.url}/v1", TTS_VOICES="en=en-gb")
+    services = ServiceProcesses(
+        own_redis.url, data_dir, **engines, OPENAI_BASE_URL=f"{model.url}/v1", TTS_VOICES="en=en-gb"
+    )
     yield services
     services.stop()
 
 
-def hear(services: Services, job_id: str, headers: dict[str, str] | None = None, **query: str | int) -> Hearing:
+def hear(services: ServiceProcesses, job_id: str, headers: dict[str, str] | None = None, **query: str | int) -> Hearing:
     return Hearing(services.url, f"/audio/{job_id}", headers, **query)
 
 
-def follow(services: Services, job_id: str, after: str = "") -> Hearing:
+def follow(services: ServiceProcesses, job_id: str, after: str = "") -> Hearing:
     return Hearing(services.url, f"/events/{job_id}", {"Last-Event-ID": after} if after else None)
 
 
-def final(services: Services, job_id: str) -> bytes:
+def final(services: ServiceProcesses, job_id: str) -> bytes:
     """The whole file's samples, which are those of the job that has completed."""
     job = services.ended(job_id)
     assert job["status"] == "completed", (job, services.logs())
@@ -65,7 +67,7 @@ def final(services: Services, job_id: str) -> bytes:
         return file.readframes(file.getnframes())
 
 
-def test_an_answer_is_heard_while_it_is_written(services: Services, model: OpenAiServer) -> None:
+def test_an_answer_is_heard_while_it_is_written(services: ServiceProcesses, model: OpenAiServer) -> None:
     """In each format the first sentence comes while the model holds the second back; a WAV is in the end the whole
     file, sample for sample, also for whoever went on at some byte; and the voice is that of the language."""
     pen = threading.Event()
@@ -107,7 +109,7 @@ def _length_s(body: bytes) -> float:
         return sum(frame.samples for frame in container.decode(audio=0)) / rate_hz
 
 
-def test_two_voices_workers_speak_one_answer(services: Services, model: OpenAiServer) -> None:
+def test_two_voices_workers_speak_one_answer(services: ServiceProcesses, model: OpenAiServer) -> None:
     """Whoever is done first, it is heard in order, and as the whole file has it."""
     model.will(openai_server.answer(*SENTENCES * 3))
     services.start("api", "stt", "llm", "tts", "tts-2")
@@ -120,7 +122,7 @@ def test_two_voices_workers_speak_one_answer(services: Services, model: OpenAiSe
             assert listener.samples == samples
 
 
-def test_a_killed_tts_worker_is_not_heard_of(services: Services, model: OpenAiServer) -> None:
+def test_a_killed_tts_worker_is_not_heard_of(services: ServiceProcesses, model: OpenAiServer) -> None:
     """It dies with a sentence in its hands: the listener waits until another worker has spoken that, and hears all."""
     pen = threading.Event()
     model.will(openai_server.answer(SENTENCES[0], SENTENCES[1][:9], Gate(pen), SENTENCES[1][9:], *SENTENCES[2:]))
@@ -141,7 +143,7 @@ def test_a_killed_tts_worker_is_not_heard_of(services: Services, model: OpenAiSe
     assert services.status(job_id)["attempts"]["tts"] > len(events.named("segment")) + 1
 
 
-def test_a_killed_llm_worker_begins_anew_and_says_so(services: Services, model: OpenAiServer) -> None:
+def test_a_killed_llm_worker_begins_anew_and_says_so(services: ServiceProcesses, model: OpenAiServer) -> None:
     """Who has heard some of the first answer is cut off without a last chunk and told that it is no more; who listens
     again, and whoever follows the events, ends up with the second answer, whole and alone."""
     model.will(openai_server.unfinished(*SENTENCES[:4], Hang()), openai_server.answer(*OTHER))
@@ -181,7 +183,7 @@ def test_a_killed_llm_worker_begins_anew_and_says_so(services: Services, model: 
     assert b"".join(pieces) == samples
 
 
-def test_events_go_on_where_they_were_cut_off(services: Services, model: OpenAiServer) -> None:
+def test_events_go_on_where_they_were_cut_off(services: ServiceProcesses, model: OpenAiServer) -> None:
     """A client that connects again, at any event and also to another process, gets exactly the rest."""
     model.will(openai_server.answer(*SENTENCES))
     services.start()
@@ -200,7 +202,9 @@ def test_events_go_on_where_they_were_cut_off(services: Services, model: OpenAiS
             assert again.events == everything[place + 1 :]
 
 
-def test_all_listeners_share_one_subscription(services: Services, model: OpenAiServer, own_redis: RedisServer) -> None:
+def test_all_listeners_share_one_subscription(
+    services: ServiceProcesses, model: OpenAiServer, own_redis: RedisServer
+) -> None:
     """However many follow however many jobs, Redis sends each change to the process once."""
     pen = threading.Event()
     model.will(openai_server.answer(SENTENCES[0], Gate(pen), *SENTENCES[1:]))

@@ -11,7 +11,7 @@ import pytest
 from fakes import openai_server
 from fakes.openai_server import Hang, OpenAiServer
 from support.cli_process import ANSWER, SENTENCE, command, done
-from support.services import QUESTION, Services
+from support.services import QUESTION, ServiceProcesses
 
 pytestmark = pytest.mark.redis
 
@@ -97,7 +97,7 @@ def test_an_answer_that_begins_anew_is_told_and_shown_once(own_redis, tmp_path, 
         half = openai_server.unfinished("This is the half that is lost. And this ", Hang())
         model.will(half, openai_server.answer("This one counts."))
         address = {"LLM_ENGINE": "openai", "OPENAI_BASE_URL": f"{model.url}/v1"}
-        services = Services(own_redis.url, tmp_path / "volume", **address)
+        services = ServiceProcesses(own_redis.url, tmp_path / "volume", **address)
         try:
             services.start()
             services.wait_until_ready()
@@ -114,7 +114,7 @@ def test_an_answer_that_begins_anew_is_told_and_shown_once(own_redis, tmp_path, 
     assert "the answer begins anew" in err
 
 
-def _accepted(services: Services) -> str:
+def _accepted(services: ServiceProcesses) -> str:
     """The id of the job that the command has sent, once its recording is there."""
     for _ in range(600):
         if found := [name for name in services.files() if re.fullmatch(r"input/[0-9a-f]{32}", name)]:

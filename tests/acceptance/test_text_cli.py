@@ -6,12 +6,12 @@ import wave
 import pytest
 
 from support.cli_process import ANSWER, done
-from support.services import Services
+from support.services import ServiceProcesses
 
 pytestmark = pytest.mark.redis
 
 
-def test_a_text_is_spoken_so_that_it_is_understood(embedded: Services, folder):
+def test_a_text_is_spoken_so_that_it_is_understood(embedded: ServiceProcesses, folder):
     """A recognizer hears what was written, to the word."""
     code, out, err = done(embedded, folder, "say", "I would like to hear some music.", "-o", "said.wav")
     assert (code, out) == (0, ""), err
@@ -23,7 +23,7 @@ def test_a_text_is_spoken_so_that_it_is_understood(embedded: Services, folder):
     assert not (folder / "said_response.wav").exists()
 
 
-def test_a_written_question_is_answered_and_spoken(embedded: Services, folder):
+def test_a_written_question_is_answered_and_spoken(embedded: ServiceProcesses, folder):
     """The answer is all that is printed, and its sound lies here under the job's id."""
     code, out, err = done(embedded, folder, "ask", "How much is seven plus five?")
     assert (code, out) == (0, f"{ANSWER}\n"), err
@@ -33,7 +33,7 @@ def test_a_written_question_is_answered_and_spoken(embedded: Services, folder):
         assert file.getnframes() / file.getframerate() > 1
 
 
-def test_exit_codes_say_what_went_wrong(embedded: Services, folder):
+def test_exit_codes_say_what_went_wrong(embedded: ServiceProcesses, folder):
     """Wrong usage, not reachable, refused."""
     codes = {
         ("say", " "): 2,

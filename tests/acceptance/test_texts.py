@@ -6,7 +6,7 @@ import wave
 import pytest
 
 from support.redis_server import RedisServer
-from support.services import QUESTION, Services
+from support.services import QUESTION, ServiceProcesses
 
 pytestmark = pytest.mark.redis
 
@@ -19,27 +19,27 @@ def embedded(tmp_path_factory, redis_for_all: RedisServer):
     data_dir = tmp_path_factory.mktemp("texts") / "volume"
     data_dir.mkdir()
     engines = {"STT_ENGINE": "pocketsphinx", "LLM_ENGINE": "offline", "TTS_ENGINE": "espeak", "RATE_LIMIT": "off"}
-    services = Services(redis_for_all.url, data_dir, **engines)
+    services = ServiceProcesses(redis_for_all.url, data_dir, **engines)
     services.start()
     services.wait_until_ready()
     yield services
     services.stop()
 
 
-def post(services: Services, path: str, **body: str) -> dict:
+def post(services: ServiceProcesses, path: str, **body: str) -> dict:
     answer = services.client.post(path, json=body)
     assert answer.status_code == 202, answer.text
     return services.ended(answer.json()["job_id"])
 
 
-def seconds(services: Services, job: dict) -> float:
+def seconds(services: ServiceProcesses, job: dict) -> float:
     audio = services.client.get(job["audio_url"])
     assert audio.status_code == 200
     with wave.open(io.BytesIO(audio.content)) as file:
         return file.getnframes() / file.getframerate()
 
 
-def events(services: Services, job: dict) -> list[str]:
+def events(services: ServiceProcesses, job: dict) -> list[str]:
     stream = services.client.get(f"/events/{job['job_id']}").text
     return [line.removeprefix("event: ") for line in stream.splitlines() if line.startswith("event: ")]
 

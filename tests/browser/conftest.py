@@ -12,7 +12,7 @@ import pytest
 from fakes.openai_server import OpenAiServer
 from support.redis_server import RedisServer, redis_binaries
 from support.requirements import missing
-from support.services import QUESTION, Services
+from support.services import QUESTION, ServiceProcesses
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Playwright
@@ -56,11 +56,11 @@ def redis_for_pages(playwright: object, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="package")
-def embedded(redis_for_pages: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+def embedded(redis_for_pages: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcesses]:
     """A stack that needs no key and no download."""
     data_dir = tmp_path_factory.mktemp("embedded") / "volume"
     data_dir.mkdir()
-    services = Services(redis_for_pages.url, data_dir, **EMBEDDED, RATE_LIMIT="off")
+    services = ServiceProcesses(redis_for_pages.url, data_dir, **EMBEDDED, RATE_LIMIT="off")
     services.start()
     services.wait_until_ready()
     yield services
@@ -75,21 +75,21 @@ def model(playwright: object) -> Iterator[OpenAiServer]:
 
 
 @pytest.fixture(scope="package")
-def with_model(model: OpenAiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+def with_model(model: OpenAiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcesses]:
     folder = tmp_path_factory.mktemp("modelled")
     for name in ("redis", "volume"):
         (folder / name).mkdir()
     redis = RedisServer(next(iter(redis_binaries().values())), folder / "redis")
     redis.start()
     address = {"LLM_ENGINE": "openai", "OPENAI_BASE_URL": f"{model.url}/v1", "OPENAI_MODEL": "tiny"}
-    services = Services(redis.url, folder / "volume", **EMBEDDED | address, NO_PROXY="127.0.0.1")
+    services = ServiceProcesses(redis.url, folder / "volume", **EMBEDDED | address, NO_PROXY="127.0.0.1")
     yield services
     services.stop()
     redis.kill()
 
 
 @pytest.fixture
-def modelled(with_model: Services) -> Services:
+def modelled(with_model: ServiceProcesses) -> ServiceProcesses:
     """A stack with that language model, whole again, whoever of it has been killed before."""
     if dead := {"api", "stt", "llm", "tts"} - with_model.processes.keys():
         with_model.start(*dead)
@@ -106,7 +106,9 @@ def visit(browser: "Browser") -> Iterator[Visit]:
     failures: list[str] = []
     with ExitStack() as opened:
 
-        def open_page(services: Services, at: str = "/", browser: "Browser" = browser, **context: Any) -> "Page":
+        def open_page(
+            services: ServiceProcesses, at: str = "/", browser: "Browser" = browser, **context: Any
+        ) -> "Page":
             page = opened.enter_context(browser.new_context(**context)).new_page()
             page.add_init_script(path=LISTENING)
             page.on("pageerror", lambda error: failures.append(str(error)))

@@ -13,7 +13,7 @@ from browser.chromium import chromium, microphone, with_microphone
 from fakes import openai_server as openai
 from fakes.openai_server import OpenAiServer, Pause, Step
 from support.redis_server import RedisServer, redis_binaries
-from support.services import QUESTION, Services
+from support.services import QUESTION, ServiceProcesses
 
 PICTURES = Path(__file__).parents[2] / "docs" / "images"
 
@@ -81,7 +81,7 @@ def main() -> None:
         redis.start()
         engines = {"STT_ENGINE": "pocketsphinx", "TTS_ENGINE": "espeak", "LLM_ENGINE": "openai"}
         address = {"OPENAI_BASE_URL": f"{model.url}/v1", "OPENAI_MODEL": "small", "NO_PROXY": "127.0.0.1"}
-        services = Services(redis.url, volume, **engines, **address)
+        services = ServiceProcesses(redis.url, volume, **engines, **address)
         try:
             services.start()
             services.wait_until_ready()

@@ -9,7 +9,7 @@ import pytest
 
 from fakes import openai_server as openai
 from fakes.openai_server import Gate, OpenAiServer
-from support.services import Services
+from support.services import ServiceProcesses
 
 if TYPE_CHECKING:
     from browser.conftest import Visit
@@ -25,7 +25,9 @@ def ask(page, text: str = "Tell me something.") -> None:
     page.keyboard.press("Enter")
 
 
-def test_the_voice_begins_before_the_answer_is_written(visit: "Visit", modelled: Services, model: OpenAiServer) -> None:
+def test_the_voice_begins_before_the_answer_is_written(
+    visit: "Visit", modelled: ServiceProcesses, model: OpenAiServer
+) -> None:
     """The first sentence is heard while the model still writes; the next follows it without a gap."""
     from playwright.sync_api import expect
 
@@ -48,7 +50,7 @@ def test_the_voice_begins_before_the_answer_is_written(visit: "Visit", modelled:
         assert following["asked"] < following["at"]
 
 
-def test_stop_cancels_the_job_and_the_sound(visit: "Visit", modelled: Services, model: OpenAiServer) -> None:
+def test_stop_cancels_the_job_and_the_sound(visit: "Visit", modelled: ServiceProcesses, model: OpenAiServer) -> None:
     """The job is cancelled, the loudspeaker falls silent, and the next question is served."""
     from playwright.sync_api import expect
 
@@ -71,7 +73,7 @@ def test_stop_cancels_the_job_and_the_sound(visit: "Visit", modelled: Services, 
 
 
 def test_an_answer_that_begins_anew_replaces_the_old_one(
-    visit: "Visit", modelled: Services, model: OpenAiServer
+    visit: "Visit", modelled: ServiceProcesses, model: OpenAiServer
 ) -> None:
     """When the language model's worker dies, its half answer leaves the page and the loudspeaker, and the new one is
     shown and heard alone."""
@@ -93,7 +95,7 @@ def test_an_answer_that_begins_anew_replaces_the_old_one(
 
 
 def test_a_connection_that_breaks_is_taken_up_where_it_was(
-    visit: "Visit", modelled: Services, model: OpenAiServer
+    visit: "Visit", modelled: ServiceProcesses, model: OpenAiServer
 ) -> None:
     """The API goes away in the middle of an answer and comes back: each word is shown once, each piece heard once."""
     from playwright.sync_api import expect

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.services import QUESTION, Services
+from support.services import QUESTION, ServiceProcesses
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -45,7 +45,7 @@ def answered(page: "Page", number: int = 0) -> "Locator":
     return turn
 
 
-def test_a_spoken_question_is_heard_and_answered_aloud(visit: "Visit", embedded: Services) -> None:
+def test_a_spoken_question_is_heard_and_answered_aloud(visit: "Visit", embedded: ServiceProcesses) -> None:
     """It is recorded, sent, written down, answered in writing and in sound, with the time that each stage took."""
     from playwright.sync_api import expect
 
@@ -62,7 +62,7 @@ def test_a_spoken_question_is_heard_and_answered_aloud(visit: "Visit", embedded:
     expect(table.locator("line.mark")).to_have_count(3)
 
 
-def test_the_level_of_the_microphone_is_drawn(visit: "Visit", embedded: Services) -> None:
+def test_the_level_of_the_microphone_is_drawn(visit: "Visit", embedded: ServiceProcesses) -> None:
     """While somebody speaks, the strip behind the button moves."""
     from playwright.sync_api import expect
 
@@ -82,7 +82,7 @@ def test_the_level_of_the_microphone_is_drawn(visit: "Visit", embedded: Services
     expect(page.locator(".turn")).to_have_count(0)
 
 
-def test_the_button_can_be_held(visit: "Visit", embedded: Services) -> None:
+def test_the_button_can_be_held(visit: "Visit", embedded: ServiceProcesses) -> None:
     """Who holds it while speaking sends by letting go; with the space bar as with a finger."""
     from playwright.sync_api import expect
 
@@ -101,7 +101,7 @@ def test_the_button_can_be_held(visit: "Visit", embedded: Services) -> None:
         expect(written(page, number).locator(".question")).to_have_text(re.compile("seven plus five"))
 
 
-def test_a_file_can_be_dropped(visit: "Visit", embedded: Services) -> None:
+def test_a_file_can_be_dropped(visit: "Visit", embedded: ServiceProcesses) -> None:
     """A recording that is dropped anywhere is asked."""
     from playwright.sync_api import expect
 
@@ -122,7 +122,7 @@ def test_a_file_can_be_dropped(visit: "Visit", embedded: Services) -> None:
     expect(written(page).locator(".question")).to_have_text(SENTENCE)
 
 
-def test_a_file_can_be_chosen(visit: "Visit", embedded: Services) -> None:
+def test_a_file_can_be_chosen(visit: "Visit", embedded: ServiceProcesses) -> None:
     """A phone has nothing to drop."""
     from playwright.sync_api import expect
 
@@ -133,7 +133,7 @@ def test_a_file_can_be_chosen(visit: "Visit", embedded: Services) -> None:
     expect(written(page).locator(".question")).to_have_text(SENTENCE)
 
 
-def test_everything_can_be_done_from_the_keyboard(visit: "Visit", embedded: Services) -> None:
+def test_everything_can_be_done_from_the_keyboard(visit: "Visit", embedded: ServiceProcesses) -> None:
     """A question is typed, the voice chosen, the conversation ended, without a mouse, and the focus is always seen."""
     from playwright.sync_api import expect
 
@@ -172,7 +172,7 @@ def test_everything_can_be_done_from_the_keyboard(visit: "Visit", embedded: Serv
     expect(page.locator("#state")).to_have_text(re.compile("Recording, [1-9] s"))
 
 
-def test_the_conversation_is_there_after_a_reload(visit: "Visit", embedded: Services) -> None:
+def test_the_conversation_is_there_after_a_reload(visit: "Visit", embedded: ServiceProcesses) -> None:
     """Its turns and their waterfalls are shown again, can be heard again, and a new conversation leaves them behind."""
     from playwright.sync_api import expect
 
@@ -199,7 +199,7 @@ def test_the_conversation_is_there_after_a_reload(visit: "Visit", embedded: Serv
     expect(page.locator(".turn")).to_have_count(0)
 
 
-def test_what_others_wrote_is_never_more_than_text(visit: "Visit", embedded: Services) -> None:
+def test_what_others_wrote_is_never_more_than_text(visit: "Visit", embedded: ServiceProcesses) -> None:
     """HTML in a question, and in the answer that repeats it, is shown as it is, now and after a reload."""
     from playwright.sync_api import expect
 

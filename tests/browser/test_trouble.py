@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.redis_server import RedisServer
-from support.services import QUESTION, Services
+from support.services import QUESTION, ServiceProcesses
 
 if TYPE_CHECKING:
     from playwright.sync_api import Playwright
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.redis]
 KEY = "a-key-for-the-tests"
 
 
-def test_a_file_that_is_no_recording(visit: "Visit", embedded: Services, tmp_path: Path) -> None:
+def test_a_file_that_is_no_recording(visit: "Visit", embedded: ServiceProcesses, tmp_path: Path) -> None:
     """The page says what is accepted instead."""
     from playwright.sync_api import expect
 
@@ -30,7 +30,7 @@ def test_a_file_that_is_no_recording(visit: "Visit", embedded: Services, tmp_pat
     expect(page.get_by_role("alert")).to_contain_text("not audio of a kind that is accepted: wav, mp3")
 
 
-def test_a_recording_without_words(visit: "Visit", embedded: Services) -> None:
+def test_a_recording_without_words(visit: "Visit", embedded: ServiceProcesses) -> None:
     """What the job failed with is said, and it can be asked again."""
     from playwright.sync_api import expect
 
@@ -50,7 +50,7 @@ def test_a_recording_without_words(visit: "Visit", embedded: Services) -> None:
     ],
 )
 def test_no_microphone(
-    visit: "Visit", embedded: Services, playwright: "Playwright", arguments: list[str], told: str
+    visit: "Visit", embedded: ServiceProcesses, playwright: "Playwright", arguments: list[str], told: str
 ) -> None:
     """The page says why it hears nothing, and how else to ask; and that works."""
     from playwright.sync_api import expect
@@ -69,16 +69,16 @@ def test_no_microphone(
 
 
 @pytest.fixture
-def locked(embedded: Services, redis_for_pages: RedisServer) -> Iterator[Services]:
+def locked(embedded: ServiceProcesses, redis_for_pages: RedisServer) -> Iterator[ServiceProcesses]:
     """The same stack behind an API that demands a key."""
-    services = Services(redis_for_pages.url, embedded.data_dir, API_KEYS=KEY)
+    services = ServiceProcesses(redis_for_pages.url, embedded.data_dir, API_KEYS=KEY)
     services.start("api")
     services.wait_until_ready()
     yield services
     services.stop()
 
 
-def test_a_service_that_demands_a_key(visit: "Visit", locked: Services) -> None:
+def test_a_service_that_demands_a_key(visit: "Visit", locked: ServiceProcesses) -> None:
     """The page opens, asks for the key, says when it is the wrong one, and with the right one does everything."""
     from playwright.sync_api import expect
 
@@ -103,7 +103,7 @@ def test_a_service_that_demands_a_key(visit: "Visit", locked: Services) -> None:
     expect(page.locator(".stage")).to_have_count(3)
 
 
-def test_a_question_outlives_a_service_that_is_away(visit: "Visit", locked: Services) -> None:
+def test_a_question_outlives_a_service_that_is_away(visit: "Visit", locked: ServiceProcesses) -> None:
     """It is said that nobody answers, and when the service is back the same question is sent with a press."""
     from playwright.sync_api import expect
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.services import Services
+from support.services import ServiceProcesses
 
 if TYPE_CHECKING:
     from browser.conftest import Visit
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.redis]
 
 
-def test_the_system_is_shown_as_it_changes(visit: "Visit", modelled: Services) -> None:
+def test_the_system_is_shown_as_it_changes(visit: "Visit", modelled: ServiceProcesses) -> None:
     """Stages, workers and readiness; a worker that goes is missed within seconds, and what waits for it is counted."""
     from playwright.sync_api import expect
 
@@ -31,7 +31,7 @@ def test_the_system_is_shown_as_it_changes(visit: "Visit", modelled: Services) -
 
 @pytest.mark.parametrize("at", ["/", "/#system"], ids=["talk", "system"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone(visit: "Visit", embedded: Services, at: str, scheme: str) -> None:
+def test_it_fits_a_phone(visit: "Visit", embedded: ServiceProcesses, at: str, scheme: str) -> None:
     """At 360 pixels nothing sticks out, and nothing is too small for a finger."""
     from playwright.sync_api import expect
 

@@ -18,7 +18,7 @@ from chaos.refusals import Refusal, Refused
 from chaos.schedule import make_schedule
 from chaos.stack import Stack
 from chaos.takeover import Takeover, takeovers
-from shared.background import end
+from shared.background import cancel_all
 
 #: After the last fault every job has so long to end: on a busy machine much will have piled up.
 _PATIENCE_S = 400.0
@@ -110,7 +110,7 @@ async def _besiege(load: Load, refused: Refused, plan: Plan, strikes: list[Corou
             if task.done():
                 task.result()
     finally:
-        await end([refusing, *serving, *striking])
+        await cancel_all([refusing, *serving, *striking])
 
 
 async def _settle(stack: Stack) -> None:

@@ -15,10 +15,10 @@ from chaos.model import ErraticModel
 from chaos.orders import Orders
 from chaos.proxy import Proxy
 from chaos.schedule import WORKERS
-from shared.background import end
+from shared.background import cancel_all
 from shared.queue.queue import Queue
 from support.redis_server import RedisServer, free_port, redis_binaries
-from support.services import TESTS, Services
+from support.services import TESTS, ServiceProcesses
 
 #: An API of its own, so that uploads can be refused because the queue is full while the other takes them.
 NARROW = "api-narrow"
@@ -95,16 +95,16 @@ class Stack:
                 self.begin(name)
             await asyncio.to_thread(self.services.wait_until_ready, stt=2, llm=2, tts=2)
             chores = [asyncio.create_task(chore()) for chore in (self._restart_the_dead, self._kill_the_greedy)]
-            started.push_async_callback(end, chores)
+            started.push_async_callback(cancel_all, chores)
             self._started = started.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._started.aclose()
 
-    def _services(self) -> Services:
+    def _services(self) -> ServiceProcesses:
         settings = _SETTINGS | self._orders | {"OPENAI_BASE_URL": f"{self.model.url}/v1"}
-        services = Services(f"redis://127.0.0.1:{self.proxy.port}/0", self.disk.path, **settings)
+        services = ServiceProcesses(f"redis://127.0.0.1:{self.proxy.port}/0", self.disk.path, **settings)
         self.narrow_url = f"http://127.0.0.1:{free_port()}"
         services.own_settings = {
             "llm-2": {"LLM_ENGINE": "erratic"},
@@ -119,7 +119,7 @@ class Stack:
         self._log_begins[name] = log.stat().st_size if log.exists() else 0
         self.services.start(name)
 
-    def end(self, name: str) -> None:
+    def cancel_all(self, name: str) -> None:
         """As `kill -9` does."""
         self.services.kill(name)
 

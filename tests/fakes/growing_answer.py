@@ -43,7 +43,7 @@ class GrowingAnswer:
             self._step = 0
         events = [("text", {"text": " ".join(sentences)})]
         outcome = Outcome({"response": "…"}, parts=("tts", sentences), events=events, steps=self._step)
-        assert await self.queue.extend("worker", self._llm, outcome) == "extended"
+        assert await self.queue.commit_partial("worker", self._llm, outcome) == "extended"
         self._step += 1
 
     async def stop_writing(self) -> None:
@@ -53,7 +53,7 @@ class GrowingAnswer:
     async def write_anew(self) -> None:
         """Another attempt takes the place of the one that writes."""
         assert self._llm
-        assert await self.queue.retry("worker", self._llm, 0, "model_failed", crashed=False) == "delayed"
+        assert await self.queue.reschedule("worker", self._llm, 0, "model_failed", crashed=False) == "delayed"
         assert await self.queue.promote() == 1
         self._llm = None
 
@@ -87,7 +87,7 @@ class GrowingAnswer:
 
     async def fail(self) -> None:
         assert self._llm
-        assert await self.queue.bury("worker", self._llm, "model_refused", "It would not.") == "buried"
+        assert await self.queue.dead_letter("worker", self._llm, "model_refused", "It would not.") == "buried"
 
     async def _commit(self, claimed: Claim, outcome: Outcome) -> None:
         assert await self.queue.commit("worker", claimed, outcome) == "committed"

@@ -24,7 +24,7 @@ from llm_worker.engines.remote.http_client import read_key, read_url
 from llm_worker.handler import LlmHandler
 from shared.errors import StartupError
 from shared.queue.messages import Claim, Outcome
-from shared.text.sentence_splitter import mended, split
+from shared.text.sentence_splitter import replace_lone_surrogates, split
 
 LONG = 400
 NOON = datetime(2031, 3, 5, 12, 0, tzinfo=UTC)
@@ -209,7 +209,7 @@ def test_a_key_is_refused_when_it_is_set_or_fits_a_header(key: str) -> None:
 )
 def test_an_emoji_in_two_halves_is_put_together(answer: str, pieces: list[str]) -> None:
     """A server streamed it in two pieces of JSON, and the job failed; of a lone half, only the half is lost."""
-    assert split(mended(answer), "en") == pieces
+    assert split(replace_lone_surrogates(answer), "en") == pieces
 
 
 @pytest.mark.parametrize(

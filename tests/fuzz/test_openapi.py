@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 from api.app import create_app
 from api.settings import ApiSettings
 from support.redis_server import RedisServer, redis_binaries
-from support.services import Services
+from support.services import ServiceProcesses
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(600)]
 
@@ -60,13 +60,13 @@ class OurKey:
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcesses]:
     """With workers, so that jobs of all states are met."""
     directory = tmp_path_factory.mktemp("openapi")
     redis = RedisServer(next(iter(redis_binaries().values())), directory)
     redis.start()
     (directory / "volume").mkdir()
-    services = Services(redis.url, directory / "volume", API_KEYS=KEY, RATE_LIMIT="off", MAX_LIVE_JOBS="100000")
+    services = ServiceProcesses(redis.url, directory / "volume", API_KEYS=KEY, RATE_LIMIT="off", MAX_LIVE_JOBS="100000")
     services.start()
     services.wait_until_ready()
     services.client.headers["X-API-Key"] = KEY
@@ -76,7 +76,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 
 
 @pytest.fixture(scope="module")
-def ended(api: Services, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def ended(api: ServiceProcesses, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A job that was completed, and one that failed."""
     broken = tmp_path_factory.mktemp("broken") / "broken.wav"
     broken.write_bytes(b"RIFF\0\0\0\0WAVE")
@@ -86,7 +86,7 @@ def ended(api: Services, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 @schema.parametrize()
-def test_the_api_does_what_its_document_says(case: Case, api: Services, ended: list[str]) -> None:
+def test_the_api_does_what_its_document_says(case: Case, api: ServiceProcesses, ended: list[str]) -> None:
     """No server error, no status, type or field that is not documented, nothing invalid accepted, nothing valid
     refused, and nothing given without a key."""
     number = next(numbers)

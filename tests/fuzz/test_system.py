@@ -14,7 +14,7 @@ from api.intake.sniff import HEAD_BYTES, is_audio
 from fuzz.mutations import Mutant, mutants
 from fuzz.test_decoder import CODES, FILES, SEED
 from support.redis_server import RedisServer
-from support.services import Services
+from support.services import ServiceProcesses
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(max(170, FILES // 5))]
 
@@ -43,10 +43,10 @@ def test_the_scan_sees_what_it_looks_for(text: str) -> None:
 
 
 @pytest.fixture
-def services(own_redis: RedisServer, tmp_path: Path) -> Iterator[Services]:
+def services(own_redis: RedisServer, tmp_path: Path) -> Iterator[ServiceProcesses]:
     data_dir = tmp_path / "volume"
     data_dir.mkdir()
-    services = Services(own_redis.url, data_dir, STT_MAX_AUDIO_S="60", LOG_LEVEL="warning", RATE_LIMIT="off")
+    services = ServiceProcesses(own_redis.url, data_dir, STT_MAX_AUDIO_S="60", LOG_LEVEL="warning", RATE_LIMIT="off")
     services.start("api", "stt", "stt-2", "llm", "tts", "tts-2")
     services.wait_until_ready(stt=2, tts=2)
     yield services
@@ -54,7 +54,7 @@ def services(own_redis: RedisServer, tmp_path: Path) -> Iterator[Services]:
 
 
 @pytest.fixture
-async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+async def client(services: ServiceProcesses) -> AsyncIterator[httpx.AsyncClient]:
     # The server closes what has been idle for five seconds: whoever takes it up at that moment is told nothing.
     limits = httpx.Limits(max_connections=IN_FLIGHT, keepalive_expiry=1)
     async with httpx.AsyncClient(base_url=services.url, timeout=90, limits=limits) as client:
@@ -85,7 +85,7 @@ async def fate(client: httpx.AsyncClient, mutant: Mutant) -> tuple[str, int]:
 
 
 async def test_a_thousand_damaged_uploads_end_completed_or_with_a_code(
-    services: Services, client: httpx.AsyncClient
+    services: ServiceProcesses, client: httpx.AsyncClient
 ) -> None:
     """Whatever is wrong with them, no worker dies, nothing is tried twice, and no answer tells of what is inside."""
     fates: Counter[str] = Counter()
@@ -109,7 +109,9 @@ async def test_a_thousand_damaged_uploads_end_completed_or_with_a_code(
     assert deaths == []
 
 
-async def test_a_damaged_upload_that_is_no_audio_is_turned_away(client: httpx.AsyncClient, services: Services) -> None:
+async def test_a_damaged_upload_that_is_no_audio_is_turned_away(
+    client: httpx.AsyncClient, services: ServiceProcesses
+) -> None:
     """What has lost its first bytes is refused at the door, as plainly, and nothing of it is kept."""
     refused = islice((mutant for mutant in mutants(SEED) if not is_audio(mutant.data[:HEAD_BYTES])), 30)
     for mutant in refused:

@@ -25,7 +25,7 @@ class Driver:
         return job_id
 
     async def enlist(self, worker: str, stage: Stage = "stt") -> None:
-        await self.queue.beat(worker, WorkerInfo(stage, "fake", "fake"))
+        await self.queue.heartbeat(worker, WorkerInfo(stage, "fake", "fake"))
 
     async def claim(self, worker: str, stage: Stage = "stt") -> Claim:
         await self.enlist(worker, stage)

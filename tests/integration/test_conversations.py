@@ -126,7 +126,7 @@ async def test_an_answer_that_is_made_again_is_remembered_once(driver, queue, as
     """A worker dies in the middle of its answer, another one takes over, the first comes back: one answer counts."""
     await ask("hello")
     dead = await driver.claim("llm-1", "llm")
-    await queue.extend("llm-1", dead, Outcome({"response": "half an"}, parts=("tts", ["half an"])))
+    await queue.commit_partial("llm-1", dead, Outcome({"response": "half an"}, parts=("tts", ["half an"])))
     assert texts(await conversations.find("kitchen")) == [("hello", None)]
     await queue.reclaim()
     driver.let_die("llm-1")
@@ -169,8 +169,8 @@ async def test_what_is_deleted_with_its_job_is_gone_from_the_conversation(
         claim = await driver.claim("llm-1", "llm")
         await queue.commit("llm-1", claim, Outcome({"response": "secret answer"}))  # which nobody is to speak
         assert "secret answer" in str(redis.hgetall(KEY))
-        assert await queue.forget(job_id, with_turn=True)
-        assert not await queue.forget(job_id, with_turn=True)
+        assert await queue.erase(job_id, with_turn=True)
+        assert not await queue.erase(job_id, with_turn=True)
     else:
         assert await queue.cancel(job_id) == "cancelled"
         assert await queue.cancel(job_id) == "over"
@@ -186,7 +186,7 @@ async def test_a_job_whose_time_is_over_leaves_its_turn(driver, queue, ask, answ
     job_id = await ask("hello", route="llm")
     claim = await driver.claim("llm-1", "llm")
     await queue.commit("llm-1", claim, Outcome({"response": "there"}))
-    assert await queue.forget(job_id)
+    assert await queue.erase(job_id)
     assert texts(await conversations.find("kitchen")) == [("hello", "there")]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from fakes.handlers import FakeHandler, FakeWriter, speak
 from shared.errors import ModelUnavailable, QueueUnreadable
-from shared.queue.admin import Operations
+from shared.queue.admin import QueueAdmin
 from shared.queue.keys import KEYS
 from shared.queue.messages import Claim, Outcome
 from shared.worker.steps import Extend
@@ -138,16 +138,16 @@ async def test_whoever_waits_for_a_damaged_job_hears_of_its_end(driver, queue, r
         while not redis.llen(KEYS["DEAD"]):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     job = await queue.job(job_id)
-    assert (job.status, job.error.code) == ("failed", "unreadable_job")
-    assert [letter.job_id for letter in await Operations(queue).dead()] == [job_id]
+    assert (job.status, job.error.code) == ("failed", "job_corrupted")
+    assert [letter.job_id for letter in await QueueAdmin(queue).dead_letters()] == [job_id]
 
 
 async def test_a_number_past_counting_does_not_keep_redis_busy(driver, queue, redis):
     """To which one can be added, and it is the same: an answer that begins there and has no parts is joined."""
     job_id, claim = await driver.reach_llm()
-    await queue.extend("llm-1", claim, Outcome(parts=("tts", ["a"])))
+    await queue.commit_partial("llm-1", claim, Outcome(parts=("tts", ["a"])))
     redis.hset(KEYS["TASKS"] + job_id, "next_part", "1e300")
-    await queue.retry("llm-1", claim, 0, "model_unavailable", crashed=False)
+    await queue.reschedule("llm-1", claim, 0, "model_unavailable", crashed=False)
     await queue.promote()
     again = await driver.claim("llm-1", "llm")
     assert await queue.commit("llm-1", again, Outcome(parts=("tts", []))) == "committed"
@@ -217,7 +217,7 @@ async def test_what_cannot_be_stored_changes_nothing(driver, queue):
     with pytest.raises(QueueUnreadable):
         await queue.commit("stt-1", claim, Outcome({"transcript": "\ud83d"}))
     assert driver.everywhere() == [claim.task]
-    assert await queue.bury("stt-1", claim, "engine_failed", "It broke.") == "buried"
+    assert await queue.dead_letter("stt-1", claim, "engine_failed", "It broke.") == "buried"
 
 
 async def test_a_job_that_could_not_be_read_is_not_tried_again(driver, queue, redis):
@@ -225,7 +225,7 @@ async def test_a_job_that_could_not_be_read_is_not_tried_again(driver, queue, re
     job_id = await driver.submit()
     claim = await driver.claim("stt-1")
     assert await queue.quarantine("stt-1", claim.task)
-    assert await Operations(queue).revive(job_id, max_live=1000) == "nothing_left"
+    assert await QueueAdmin(queue).retry_job(job_id, max_live=1000) == "retry_input_erased"
 
 
 async def test_a_job_that_cannot_be_read_is_an_error_of_ours(driver, queue, redis):
@@ -260,9 +260,9 @@ async def test_a_damaged_job_is_forgotten_like_any(driver, queue, redis, mistake
     """It would otherwise keep all that ended after it from being forgotten."""
     job_id = await driver.submit()
     claim = await driver.claim("stt-1")
-    await queue.bury("stt-1", claim, "no_speech", "Nobody speaks.")
+    await queue.dead_letter("stt-1", claim, "no_speech", "Nobody speaks.")
     MISTAKES[mistake](redis, job_id)
-    assert await queue.forget(job_id)
+    assert await queue.erase(job_id)
     assert [key for key in redis.keys("*") if job_id in key] == []
     assert redis.zcard(KEYS["ENDED"]) == 0
 
@@ -283,4 +283,4 @@ async def test_one_damaged_job_does_not_keep_the_audit_from_the_others(driver, q
     redis.delete(KEYS["TASKS"] + damaged, KEYS["QUEUE"] + "stt")
     redis.set(KEYS["TASKS"] + damaged, JUNK)
     assert await queue.audit(older_than_s=0) == [f"stt:{lost}"]
-    assert (await queue.job(damaged)).error.code == "unreadable_job"
+    assert (await queue.job(damaged)).error.code == "job_corrupted"

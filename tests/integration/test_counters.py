@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.queue.admin import Operations
+from shared.queue.admin import QueueAdmin
 from shared.queue.job import task_name
 from shared.queue.keys import KEYS, MOST_COUNTS
 from shared.queue.messages import Outcome
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.redis
 
 @pytest.fixture
 def counts(queue):
-    return Operations(queue).counts
+    return QueueAdmin(queue).counts
 
 
 async def test_a_job_is_counted_from_its_acceptance_to_its_end(driver, queue, counts):
@@ -49,17 +49,17 @@ async def test_what_is_committed_again_counts_once(driver, queue, counts):
     """The first reply was lost, and the call is repeated."""
     await driver.submit()
     claim = await driver.claim("stt-1")
-    outcome = Outcome(counts={"stt_path:short_8": 1, "stt_fallback:silent": 2})
+    outcome = Outcome(counts={"stt_strategy:short_8": 1, "stt_fallback_reason:silent": 2})
     verdicts = [await queue.commit("stt-1", claim, outcome) for _ in range(2)]
     assert verdicts == ["committed", "stale"]
     told = await counts()
-    assert (told["reported:stt_path:short_8"], told["reported:stt_fallback:silent"]) == (1, 2)
+    assert (told["reported:stt_strategy:short_8"], told["reported:stt_fallback_reason:silent"]) == (1, 2)
     assert (told["done:stt"], told["ended:completed"], told["total:sum"] >= 0) == (1, 1, True)
 
 
 async def test_what_comes_too_late_is_not_counted(driver, queue, counts):
     """A worker that was paused, and one whose job was cancelled."""
-    outcome = Outcome(counts={"stt_path:full": 1})
+    outcome = Outcome(counts={"stt_strategy:full": 1})
     job_id = await driver.submit()
     paused = await driver.claim("stt-1")
     await queue.release("stt-1", paused)
@@ -74,13 +74,13 @@ async def test_what_comes_too_late_is_not_counted(driver, queue, counts):
 async def test_what_goes_wrong_is_counted(driver, queue, counts):
     """Retries, work of dead workers, and what is set aside, by stage and reason."""
     await driver.submit()
-    await queue.retry("stt-1", await driver.claim("stt-1"), 0, "model_unavailable", crashed=False)
+    await queue.reschedule("stt-1", await driver.claim("stt-1"), 0, "model_unavailable", crashed=False)
     await queue.promote()
     await driver.claim("stt-1")
     await queue.reclaim()
     driver.let_die("stt-1")
     assert len(await queue.reclaim()) == 1
-    await queue.bury("stt-2", await driver.claim("stt-2"), "no_speech", "Nobody speaks.")
+    await queue.dead_letter("stt-2", await driver.claim("stt-2"), "no_speech", "Nobody speaks.")
     await queue.cancel(await driver.submit())
     told = await counts()
     assert told == {

@@ -68,7 +68,7 @@ async def test_an_idempotency_key_leads_to_the_first_job(driver, queue):
     assert again == first
     assert driver.everywhere() == [f"stt:{first}"]
     await queue.cancel(first)
-    await queue.forget(first)
+    await queue.erase(first)
     await driver.submit(idempotency_key="k")
 
 
@@ -97,7 +97,7 @@ async def test_cancel_takes_a_job_out_of_every_place(driver, queue, place):
         if place in ("begun", "delayed"):
             claim = await driver.claim("stt-1")
         if place == "delayed":
-            await queue.retry("stt-1", claim, 60, "x", crashed=False)
+            await queue.reschedule("stt-1", claim, 60, "x", crashed=False)
 
     assert await queue.cancel(job_id) == "cancelled"
     if place == "held":  # not begun, so nobody knew whose hands it was in: its worker drops it
@@ -123,11 +123,11 @@ async def test_cancel_says_what_it_found(driver, queue):
 async def test_forget_erases_an_ended_job_only(driver, queue):
     """Every key of the job goes, its dead tasks too; a live job stays."""
     job_id = await driver.submit()
-    assert await queue.forget(job_id) is False
+    assert await queue.erase(job_id) is False
     claim = await driver.claim("stt-1")
-    await queue.bury("stt-1", claim, "bad", "It is bad.")
+    await queue.dead_letter("stt-1", claim, "bad", "It is bad.")
     assert driver.redis.lrange(KEYS["DEAD"], 0, -1) == [f"stt:{job_id}"]
-    assert await queue.forget(job_id) is True
+    assert await queue.erase(job_id) is True
     assert not [key for key in driver.redis.scan_iter("*") if job_id in key]
     assert driver.places() == {}
     assert driver.redis.zcard(KEYS["ENDED"]) == 0

@@ -47,7 +47,7 @@ async def test_of_several_parts_the_next_one_counts(driver, queue):
 async def test_an_answer_that_is_to_be_made_anew_waits_for_that(driver, queue):
     """Not for the parts that will be taken back."""
     job_id, claim = await driver.reach_llm()
-    await queue.extend("llm-1", claim, Outcome(parts=("tts", ["a", "b"])))
+    await queue.commit_partial("llm-1", claim, Outcome(parts=("tts", ["a", "b"])))
     assert (await queue.position(job_id))["stage"] == "tts"
     await queue.release("llm-1", claim)
     assert (await queue.position(job_id))["stage"] == "llm"

@@ -109,7 +109,7 @@ async def test_a_task_that_was_handed_over_in_a_lost_reply_is_told_by_the_heartb
     job_id = await driver.submit()
     await driver.enlist("stt-1")
     driver.hold("stt-1")
-    assert await queue.beat("stt-1", WorkerInfo("stt", "e", "m")) == [f"stt:{job_id}"]
+    assert await queue.heartbeat("stt-1", WorkerInfo("stt", "e", "m")) == [f"stt:{job_id}"]
     assert isinstance(await queue.begin("stt-1", "stt", "t", f"stt:{job_id}"), Claim)
 
 

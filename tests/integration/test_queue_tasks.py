@@ -65,8 +65,8 @@ async def test_a_reclaimed_worker_cannot_commit(driver, queue):
     driver.let_die("stt-paused")
     assert await queue.reclaim() == [f"stt:{job_id}"]
     assert await queue.commit("stt-paused", late, Outcome({"transcript": "late"})) == "stale"
-    assert await queue.retry("stt-paused", late, 0, "x", crashed=False) == "stale"
-    assert await queue.bury("stt-paused", late, "x", "y") == "stale"
+    assert await queue.reschedule("stt-paused", late, 0, "x", crashed=False) == "stale"
+    assert await queue.dead_letter("stt-paused", late, "x", "y") == "stale"
     assert await queue.release("stt-paused", late) == "stale"
 
     fresh = await driver.claim("stt-2")
@@ -102,7 +102,7 @@ async def test_a_retry_waits_for_its_time(driver, queue):
     """A delayed task is in nobody's way until it is due, and then is next in turn."""
     first, second = await driver.submit(), await driver.submit()
     claim = await driver.claim("stt-1")
-    assert await queue.retry("stt-1", claim, 0.15, "model_unavailable", crashed=False) == "delayed"
+    assert await queue.reschedule("stt-1", claim, 0.15, "model_unavailable", crashed=False) == "delayed"
     assert await queue.promote() == 0
     assert list(driver.places()) == [KEYS["QUEUE"] + "stt", KEYS["DELAYED"]]
     await asyncio.sleep(0.2)
@@ -118,7 +118,7 @@ async def test_a_buried_task_fails_its_job(driver, queue):
     """The job says why, the dead list keeps the task and its input, and the answer's other segments are dropped."""
     job_id = await driver.reach_tts(segments=3)
     claim, sibling = await driver.claim("tts-1", "tts"), await driver.claim("tts-2", "tts")
-    assert await queue.bury("tts-1", claim, "unknown_voice", "No such voice.") == "buried"
+    assert await queue.dead_letter("tts-1", claim, "unknown_voice", "No such voice.") == "buried"
     job = await queue.job(job_id)
     assert (job.status, job.error.code, job.error.message) == ("failed", "unknown_voice", "No such voice.")
     assert driver.redis.hget(KEYS["TASKS"] + job_id, f"input:{claim.task}") == "text 0"
@@ -149,7 +149,7 @@ async def test_orderly_ends_are_no_deaths(driver, queue):
     await driver.submit()
     for _ in range(MAX_CRASHES + 2):
         claim = await driver.claim("stt-1")
-        await queue.retry("stt-1", claim, 0, "x", crashed=False)
+        await queue.reschedule("stt-1", claim, 0, "x", crashed=False)
         await queue.promote()
     for _ in range(MAX_CRASHES + 2):
         claim = await driver.claim("stt-1")
@@ -186,7 +186,7 @@ async def test_a_worker_that_leaves_gives_back_what_it_holds(driver, queue):
     job_id = await driver.submit()
     await driver.enlist("stt-1")
     driver.hold("stt-1")
-    await queue.retire("stt-1", "stt")
+    await queue.deregister("stt-1", "stt")
     assert driver.places() == {KEYS["QUEUE"] + "stt": [f"stt:{job_id}"]}
     assert await queue.workers() == []
 
@@ -246,12 +246,12 @@ async def test_every_open_task_is_in_one_place_after_every_step(driver, queue, s
             if step == "commit":
                 await queue.commit(worker, claim, Outcome())
             elif step == "retry":
-                await queue.retry(worker, claim, 0, "x", crashed=chance.random() < 0.5)
+                await queue.reschedule(worker, claim, 0, "x", crashed=chance.random() < 0.5)
                 await queue.promote()
             elif step == "release":
                 await queue.release(worker, claim)
             elif step == "bury":
-                await queue.bury(worker, claim, "x", "y")
+                await queue.dead_letter(worker, claim, "x", "y")
             else:
                 await queue.cancel(claim.job_id)
         assert driver.everywhere() == driver.open_tasks()

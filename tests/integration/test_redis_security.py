@@ -17,7 +17,7 @@ from redis import Redis, RedisError
 from shared.errors import QueueUnavailable, StartupError
 from shared.queue.queue import Queue
 from support.redis_server import free_port, redis_binaries
-from support.services import Services
+from support.services import ServiceProcesses
 
 pytestmark = pytest.mark.redis
 
@@ -77,7 +77,7 @@ def wait_for(server: SecureRedis) -> None:
 def test_a_job_goes_through_a_secure_redis(server: SecureRedis, tmp_path: Path) -> None:
     """All services reach it with REDIS_URL and REDIS_PASSWORD."""
     (tmp_path / "volume").mkdir()
-    services = Services(server.url(), tmp_path / "volume", REDIS_PASSWORD=PASSWORD)
+    services = ServiceProcesses(server.url(), tmp_path / "volume", REDIS_PASSWORD=PASSWORD)
     try:
         services.start()
         services.wait_until_ready()
@@ -123,7 +123,7 @@ async def test_redis_is_never_spoken_to_in_clear(server: SecureRedis) -> None:
     await hung_up(queue)
 
 
-def first_answer(services: Services, path: str) -> httpx.Response:
+def first_answer(services: ServiceProcesses, path: str) -> httpx.Response:
     """What the API says once it listens."""
     deadline = time.monotonic() + 20
     while True:
@@ -146,7 +146,7 @@ def test_services_that_may_not_reach_redis_say_why_and_wait(
 ) -> None:
     """The API answers 503; a worker writes one line with the variable and the reason, and goes on trying."""
     (tmp_path / "volume").mkdir()
-    services = Services(server.url(ca), tmp_path / "volume", REDIS_PASSWORD=password)
+    services = ServiceProcesses(server.url(ca), tmp_path / "volume", REDIS_PASSWORD=password)
     try:
         services.start("api", "llm")
         deadline = time.monotonic() + 20

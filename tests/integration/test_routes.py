@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from shared.queue.admin import Operations
+from shared.queue.admin import QueueAdmin
 from shared.queue.job import SPEECH_ALONE, first_task, task_name
 from shared.queue.keys import KEYS
 from shared.queue.messages import Outcome
@@ -61,7 +61,7 @@ async def test_an_answer_that_is_not_spoken_comes_step_by_step_and_ends(driver, 
     await queue.commit("stt-1", await driver.claim("stt-1"), heard)
     claim = await driver.claim("llm-1", "llm")
     for step in range(3):
-        assert await queue.extend("llm-1", claim, written(f"so far {step}", step)) == "extended"
+        assert await queue.commit_partial("llm-1", claim, written(f"so far {step}", step)) == "extended"
         assert (await queue.job(job_id)).response == f"so far {step}"
     assert await queue.commit("llm-1", claim, written("whole", 3, is_last=True)) == "committed"
     job = await queue.job(job_id)
@@ -74,7 +74,7 @@ async def test_an_unspoken_answer_begins_anew_where_its_worker_dies(driver, queu
     """Whoever has read some of it is told, and its end is one answer's."""
     job_id = await send("llm", transcript="hello")
     dead = await driver.claim("llm-1", "llm")
-    await queue.extend("llm-1", dead, written("half"))
+    await queue.commit_partial("llm-1", dead, written("half"))
     await queue.reclaim()
     driver.let_die("llm-1")
     await queue.reclaim()
@@ -113,23 +113,23 @@ async def test_a_text_is_cut_spoken_and_joined(driver, queue, send):
 
 async def test_a_text_that_could_not_be_cut_is_tried_again(driver, queue, send):
     """It waits, is set aside in the end, and goes on from there when it is revived: no recording is asked for."""
-    operations = Operations(queue)
+    operations = QueueAdmin(queue)
     job_id = await send(SPEECH_ALONE, response="One.")
     claim = await driver.claim("tts-1", "tts")
-    assert await queue.retry("tts-1", claim, 0, "engine_failed", crashed=False) == "delayed"
+    assert await queue.reschedule("tts-1", claim, 0, "engine_failed", crashed=False) == "delayed"
     await queue.promote()
     claim = await driver.claim("tts-1", "tts")
     assert claim.attempt == 2
-    assert await queue.bury("tts-1", claim, "engine_failed", "It broke.") == "buried"
-    [letter] = await operations.dead()
+    assert await queue.dead_letter("tts-1", claim, "engine_failed", "It broke.") == "buried"
+    [letter] = await operations.dead_letters()
     assert (letter.task, letter.stage, letter.attempts) == (f"tts:{job_id}", "tts", 2)
 
-    assert await operations.revive(job_id, max_live=1000) == "revived"
+    assert await operations.retry_job(job_id, max_live=1000) == "revived"
     cut = await driver.claim("tts-1", "tts")
     await queue.commit("tts-1", cut, Outcome(parts=("tts", ["One."])))
     part = await driver.claim("tts-1", "tts")
-    assert await queue.bury("tts-1", part, "unknown_voice", "No such voice.") == "buried"
-    assert await operations.revive(job_id, max_live=1000) == "revived"
+    assert await queue.dead_letter("tts-1", part, "unknown_voice", "No such voice.") == "buried"
+    assert await operations.retry_job(job_id, max_live=1000) == "revived"
     await speak(driver, queue, 1)
     join = await driver.claim("tts-1", "tts")
     await queue.commit("tts-1", join, Outcome({"audio_path": "whole.wav"}))

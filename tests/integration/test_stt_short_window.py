@@ -61,8 +61,8 @@ def test_a_short_window_hears_what_the_full_one_hears(
     samples = decode(SAMPLES / sample, 600)
     heard, wanted = short.transcribe(samples, "en"), full.transcribe(samples, "en")
     assert heard.text == wanted.text
-    assert wanted.path == "full"
-    assert (heard.path, heard.fallback) != ("full", None)
+    assert wanted.strategy == "full"
+    assert (heard.strategy, heard.fallback_reason) != ("full", None)
     assert encoded[0][-1] < 3000 == encoded[-1][-1]
 
 
@@ -101,14 +101,14 @@ def test_a_doubtful_result_is_none(
             short.transcribe(WORDS, "en")
     else:
         heard = short.transcribe(WORDS, "en")
-        assert (heard.path, heard.fallback) == ("full", reason)
+        assert (heard.strategy, heard.fallback_reason) == ("full", reason)
     assert [shape[-1] for shape in encoded] == [800, 3000]
     assert short.transcribe_together([WORDS, WORDS], ["en", "en"]) == [None, None]
 
 
 def test_an_unknown_language_takes_the_full_window(short: FasterWhisperEngine, encoded: list[tuple[int, ...]]) -> None:
     """Whisper detects it in a full one only."""
-    assert short.transcribe(WORDS, None).path == "full"
+    assert short.transcribe(WORDS, None).strategy == "full"
     assert [shape[-1] for shape in encoded] == [3000]
 
 
@@ -159,6 +159,6 @@ def test_a_long_recording_is_heard_piece_by_piece(
     for sample in list(SENTENCES) * 4:
         pieces += [decode(SAMPLES / sample, 600), pause]
     heard = short.transcribe(np.concatenate(pieces), language)
-    assert (heard.path, heard.language) == ("batched", "en")
+    assert (heard.strategy, heard.language) == ("batched", "en")
     assert len(encoded) == (3 if language else 4)  # the language takes a pass of its own
     assert short.transcribe(WORDS, None).text == short.transcribe(WORDS, "en").text

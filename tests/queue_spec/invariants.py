@@ -87,7 +87,7 @@ class Invariants(World):
         """Whatever has happened: with workers that live, every job that has not ended comes to its end."""
         try:
             for worker in WORKERS:
-                self.run(self.queue.retire(worker, stage_of(worker)))
+                self.run(self.queue.deregister(worker, stage_of(worker)))
                 self.enlist(worker)
             self.in_force.clear()
             self.holder.clear()
@@ -110,7 +110,7 @@ class Invariants(World):
                 self.begun(worker, claim, claim.task)
                 made = outcome(claim, 2)
                 if stage == "llm":
-                    assert self.run(self.queue.extend(worker, claim, made)) == "extended"
+                    assert self.run(self.queue.commit_partial(worker, claim, made)) == "extended"
                     self.pushed(claim.job_id, 2 if made.parts else 0)
                     made = replace(made, steps=1)
                 assert self.run(self.queue.commit(worker, claim, made)) == "committed"

@@ -98,7 +98,7 @@ class QueueMachine(Invariants):
             self.let_go_of_job(job_id)
 
     def forget(self, job_id: str) -> None:
-        if self.run(self.queue.forget(job_id)):
+        if self.run(self.queue.erase(job_id)):
             self.let_go_of_job(job_id, keep_holder=True)
 
     @rule(target=claims, which=PICK)
@@ -172,7 +172,7 @@ class QueueMachine(Invariants):
         """Record a step, or `also` the one before once more, whose reply was lost."""
         again = also and self.steps[claim.task] > 0
         step = replace(outcome(claim, segments), steps=self.steps[claim.task] - again)
-        verdict = self.run(self.queue.extend(self.holder.get(claim.task, "nobody"), claim, step))
+        verdict = self.run(self.queue.commit_partial(self.holder.get(claim.task, "nobody"), claim, step))
         assert verdict == self.verdict(claim, "extended")
         if verdict == "extended" and not again:
             self.steps[claim.task] += 1
@@ -190,13 +190,13 @@ class QueueMachine(Invariants):
         claim = pick(self.makers(), which)
         made = replace(outcome(claim, 2), steps=self.steps[claim.task] + ahead)
         lost = self.verdict(claim, "stale")
-        assert self.run(self.queue.extend(self.holder[claim.task], claim, made)) == lost
+        assert self.run(self.queue.commit_partial(self.holder[claim.task], claim, made)) == lost
         assert self.run(self.queue.commit(self.holder[claim.task], claim, made)) == "stale"
 
     def retry(self, claim: Claim, due: bool, crashed: bool) -> None:
         expected, holder = self.verdict(claim, "delayed"), self.holder.get(claim.task, "nobody")
         delay_s = 0 if due else 1e6
-        verdict = self.run(self.queue.retry(holder, claim, delay_s, "model_unavailable", crashed=crashed))
+        verdict = self.run(self.queue.reschedule(holder, claim, delay_s, "model_unavailable", crashed=crashed))
         assert verdict == expected
         self.settled(claim, verdict)
         self.crashes[claim.task] -= verdict == "delayed" and not crashed
@@ -212,7 +212,7 @@ class QueueMachine(Invariants):
 
     def bury(self, claim: Claim) -> None:
         expected, holder = self.verdict(claim, "buried"), self.holder.get(claim.task, "nobody")
-        verdict = self.run(self.queue.bury(holder, claim, "no_speech", "Nobody speaks."))
+        verdict = self.run(self.queue.dead_letter(holder, claim, "no_speech", "Nobody speaks."))
         assert verdict == expected
         self.settled(claim, verdict)
 
@@ -246,7 +246,7 @@ class QueueMachine(Invariants):
         self.die(pick(self.holder.values(), which))
 
     def retire(self, worker: str) -> None:
-        self.run(self.queue.retire(worker, stage_of(worker)))
+        self.run(self.queue.deregister(worker, stage_of(worker)))
         self.lose_hold(worker)
         self.enlist(worker)
 
@@ -275,8 +275,8 @@ class QueueMachine(Invariants):
     @precondition(lambda self: self.failed())
     def revive(self, which: int) -> None:
         job_id, held = pick(self.failed(), which), self.in_hands()
-        verdict = self.run(self.operations.revive(job_id, max_live=1000))
-        assert verdict == ("nothing_left" if job_id in self.purged else "revived")
+        verdict = self.run(self.operations.retry_job(job_id, max_live=1000))
+        assert verdict == ("retry_input_erased" if job_id in self.purged else "revived")
         if verdict == "revived":
             self.revivals[job_id] += 1
             for task in [task for task in self.steps if job_of(task) == job_id and task not in held]:

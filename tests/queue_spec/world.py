@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 from hypothesis.stateful import RuleBasedStateMachine, multiple
 from redis import Redis
 
-from shared.queue.admin import Operations
+from shared.queue.admin import QueueAdmin
 from shared.queue.job import STAGES, Stage, stage_after, task_name
 from shared.queue.keys import KEYS, MAX_CRASHES
 from shared.queue.messages import Claim, Outcome, WorkerInfo
@@ -33,7 +33,7 @@ class World(RuleBasedStateMachine):
         self.redis.flushall()
         self.runner = asyncio.Runner()
         self.queue = self.run(self._connect())
-        self.operations = Operations(self.queue)
+        self.operations = QueueAdmin(self.queue)
         self.numbers = itertools.count()
         self.in_force: dict[str, Claim] = {}  # by task, the attempt that may commit
         self.holder: dict[str, str] = {}  # by task, the worker in whose hands it is
@@ -59,7 +59,7 @@ class World(RuleBasedStateMachine):
         return Queue.connect(self.url)
 
     def enlist(self, worker: str) -> None:
-        self.run(self.queue.beat(worker, WorkerInfo(stage_of(worker), "model", "model")))
+        self.run(self.queue.heartbeat(worker, WorkerInfo(stage_of(worker), "model", "model")))
 
     def status(self, job_id: str) -> str | None:
         status: str | None = self.redis.hget(KEYS["JOB"] + job_id, "status")

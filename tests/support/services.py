@@ -16,7 +16,7 @@ TESTS = Path(__file__).parents[1]
 QUESTION = TESTS.parent / "cli" / "samples" / "question.wav"
 
 
-class Services:
+class ServiceProcesses:
     """An API and workers on one Redis and one volume."""
 
     def __init__(self, redis_url: str, data_dir: Path, **settings: str) -> None:

@@ -107,5 +107,5 @@ async def open_tts(settings: TtsSettings, storage: Storage) -> AsyncIterator[Tts
     """
     async with warm_engine("tts", partial(load_synthesizer, settings), settings.log_level) as (process, info):
         # A voice may have been replaced by another of the same name, and an engine by its next version.
-        await asyncio.to_thread(storage.drop_shared)
+        await asyncio.to_thread(storage.clear_cache)
         yield TtsHandler(process, info, storage, settings)

@@ -8,17 +8,17 @@ from pydantic import ValidationError
 
 from api.jobs.admission import full
 from api.settings import ApiSettings
-from shared.queue.messages import Load
+from shared.queue.messages import QueueStats
 from shared.queue.queue import Queue
 
 Send = Callable[..., Awaitable[httpx.Response]]
 
 
-def loaded(queue: Queue, monkeypatch: pytest.MonkeyPatch, load: Load) -> None:
-    async def told() -> Load:
+def loaded(queue: Queue, monkeypatch: pytest.MonkeyPatch, load: QueueStats) -> None:
+    async def told() -> QueueStats:
         return load
 
-    monkeypatch.setattr(queue, "load", told)
+    monkeypatch.setattr(queue, "stats", told)
 
 
 @pytest.mark.parametrize(
@@ -27,14 +27,14 @@ def loaded(queue: Queue, monkeypatch: pytest.MonkeyPatch, load: Load) -> None:
 )
 def test_a_refused_caller_is_told_when_there_will_be_room(ended_per_s: float, seconds: int) -> None:
     """A tenth of 1,000 jobs, at the rate at which jobs end; within ten minutes, and never at once."""
-    assert full(Load(live=1000, ended_per_s=ended_per_s, memory_full=False), 1000).retry_after_s == seconds
+    assert full(QueueStats(live=1000, ended_per_s=ended_per_s, memory_full=False), 1000).retry_after_s == seconds
 
 
 async def test_a_full_queue_refuses_before_the_body(
     client: httpx.AsyncClient, fake_queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody sends 25 MB to hear that there is no room."""
-    loaded(fake_queue, monkeypatch, Load(live=1000, ended_per_s=10, memory_full=False))
+    loaded(fake_queue, monkeypatch, QueueStats(live=1000, ended_per_s=10, memory_full=False))
     # Without a form even: what the body is has not been looked at.
     answer = await client.post("/transcribe")
     assert (answer.status_code, answer.json()["code"]) == (503, "queue_full")
@@ -45,15 +45,15 @@ async def test_a_redis_that_is_full_takes_no_new_jobs(
     client: httpx.AsyncClient, fake_queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What memory is left is for the jobs that have been accepted."""
-    loaded(fake_queue, monkeypatch, Load(live=1, ended_per_s=0, memory_full=True))
+    loaded(fake_queue, monkeypatch, QueueStats(live=1, ended_per_s=0, memory_full=True))
     answer = await client.post("/transcribe")
     assert (answer.status_code, answer.json()["code"]) == (503, "queue_memory_full")
     assert answer.headers["retry-after"] == "30"
 
 
-@pytest.mark.parametrize("load", [Load(1000, 1, False), Load(1, 1, True)], ids=["jobs", "memory"])
+@pytest.mark.parametrize("load", [QueueStats(1000, 1, False), QueueStats(1, 1, True)], ids=["jobs", "memory"])
 async def test_what_has_been_accepted_is_told_so_at_any_load(
-    upload: Send, fake_queue: Queue, monkeypatch: pytest.MonkeyPatch, load: Load
+    upload: Send, fake_queue: Queue, monkeypatch: pytest.MonkeyPatch, load: QueueStats
 ) -> None:
     """A repeated upload gets its first job; another key does not."""
     first = await upload(key="one")
@@ -81,12 +81,12 @@ class TestRace:
     ) -> None:
         """The queue decides in the end, and its refusal looks as the early one does."""
         await upload()
-        loads = iter([Load(0, 0, False), Load(1, 0.05, False)])
+        loads = iter([QueueStats(0, 0, False), QueueStats(1, 0.05, False)])
 
-        async def changing() -> Load:
+        async def changing() -> QueueStats:
             return next(loads)
 
-        monkeypatch.setattr(fake_queue, "load", changing)
+        monkeypatch.setattr(fake_queue, "stats", changing)
         answer = await upload()
         assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "queue_full", "2")
         assert len(files()) == 1

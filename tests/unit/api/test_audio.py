@@ -91,7 +91,7 @@ async def test_a_job_that_failed_has_no_audio(
 ) -> None:
     """410: there is nothing to wait for, and the status says why."""
     claimed = await claim("stt")
-    await fake_queue.bury("worker", claimed, "no_speech", "No speech was found.")
+    await fake_queue.dead_letter("worker", claimed, "no_speech", "No speech was found.")
     answer = await client.get(f"/audio/{job_id}")
     assert (answer.status_code, answer.json()["code"]) == (410, "no_audio")
     assert f"/status/{job_id}" in answer.json()["detail"]

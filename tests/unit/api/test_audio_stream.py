@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.jobs.audio_formats import WAV_HEADER_BYTES
-from api.jobs.wav_file import BLOCK_BYTES, SoundFile
+from api.jobs.wav_file import BLOCK_BYTES, WavFile
 from fakes.growing_answer import RATE_HZ, GrowingAnswer, noise
 from fakes.listener import Listener, eventually
 
@@ -171,7 +171,7 @@ async def test_who_waits_for_a_byte_of_an_answer_that_begins_anew_is_told(
     await growing.write("One.", "Two.")
     await growing.speak()
     skipped = []
-    monkeypatch.setattr("api.jobs.audio_stream.SoundFile", lambda path: skipped.append(path) or SoundFile(path))
+    monkeypatch.setattr("api.jobs.audio_stream.WavFile", lambda path: skipped.append(path) or WavFile(path))
     async with listen("?offset=900000") as listener:
         await eventually(lambda: len(skipped) == 1)
         await growing.write_anew()

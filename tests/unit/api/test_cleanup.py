@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from api.jobs import cleanup as housekeeping
-from shared.background import end
+from shared.background import cancel_all
 from shared.queue.job import Stage
 from shared.queue.messages import Claim
 from shared.queue.queue import Queue
@@ -119,7 +119,7 @@ async def test_a_failed_job_keeps_what_it_would_need_again(
     files: Files,
 ) -> None:
     """It may be tried again from where it failed, so its segments stay as long as it does."""
-    await fake_queue.bury("worker", await claim("stt"), "engine_failed", "It broke.")
+    await fake_queue.dead_letter("worker", await claim("stt"), "engine_failed", "It broke.")
     write_segment(volume, job_id)
     age(volume)
     await housekeeping.remove_strays(fake_queue, storage)
@@ -206,9 +206,9 @@ async def test_the_sweeps_do_not_stop_for_one_another(
     monkeypatch.setattr(fake_queue, "audit", audit)
     monkeypatch.setattr(storage, "drop_partial", unreadable)
     monkeypatch.setattr(housekeeping, "_EVERY_S", 0.01)
-    sweeping = asyncio.create_task(housekeeping.keep_house(fake_queue, storage, 3600))
+    sweeping = asyncio.create_task(housekeeping.run_cleanup(fake_queue, storage, 3600))
     async with asyncio.timeout(5):
         for _ in range(3):
             await rounds.get()
-    await end([sweeping])
+    await cancel_all([sweeping])
     assert logs[0]["event"] == "housekeeping_failed"

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared.queue.admin import Operations
+from shared.queue.admin import QueueAdmin
 from shared.queue.job import Stage, task_name
 from shared.queue.messages import Claim, Outcome
 from shared.queue.queue import Queue
@@ -80,7 +80,7 @@ async def test_a_failed_job_is_gone(
 ) -> None:
     """What failed is erased like what succeeded."""
     claimed = await claim("stt")
-    await fake_queue.bury("worker", claimed, "no_speech", "No speech was found.")
+    await fake_queue.dead_letter("worker", claimed, "no_speech", "No speech was found.")
     await client.delete(f"/jobs/{job_id}")
     assert files() == []
     assert (await client.get(f"/status/{job_id}")).status_code == 404
@@ -96,14 +96,14 @@ async def test_a_job_that_is_tried_again_meanwhile_is_cancelled(
 ) -> None:
     """Who was told that it is deleted can rely on it."""
     claimed = await claim("stt")
-    await fake_queue.bury("worker", claimed, "engine_failed", "It broke.")
-    forget = fake_queue.forget
+    await fake_queue.dead_letter("worker", claimed, "engine_failed", "It broke.")
+    forget = fake_queue.erase
 
     async def forget_late(job: str, *, with_turn: bool) -> bool:
-        await Operations(fake_queue).revive(job, max_live=1000)
+        await QueueAdmin(fake_queue).retry_job(job, max_live=1000)
         return await forget(job, with_turn=with_turn)
 
-    monkeypatch.setattr(fake_queue, "forget", forget_late)
+    monkeypatch.setattr(fake_queue, "erase", forget_late)
     assert (await client.delete(f"/jobs/{job_id}")).status_code == 204
     assert files() == []
     assert (await client.get(f"/status/{job_id}")).json()["status"] == "cancelled"

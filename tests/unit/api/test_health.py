@@ -13,7 +13,7 @@ from shared.queue.queue import Queue
 
 async def beat(queue: Queue, *stages: Stage) -> None:
     for number, stage in enumerate(stages):
-        await queue.beat(f"{stage}-{number}", WorkerInfo(stage, f"{stage}-engine", "small"))
+        await queue.heartbeat(f"{stage}-{number}", WorkerInfo(stage, f"{stage}-engine", "small"))
 
 
 async def test_a_process_that_answers_is_alive(client: httpx.AsyncClient) -> None:
@@ -48,7 +48,7 @@ async def test_with_a_worker_in_each_stage_jobs_are_served(
 ) -> None:
     """Ready shows who works with what, what waits, and what whoever runs it should know."""
     await beat(fake_queue, "stt", "stt", "tts")
-    await fake_queue.beat("llm-0", WorkerInfo("llm", "offline", "", "No language model is configured."))
+    await fake_queue.heartbeat("llm-0", WorkerInfo("llm", "offline", "", "No language model is configured."))
     await upload()
     answer = await client.get("/readyz")
     assert answer.status_code == 200
@@ -82,7 +82,7 @@ async def test_a_worker_that_has_left_does_not_count(client: httpx.AsyncClient, 
     """Ready ends with the last worker of a stage."""
     await beat(fake_queue, "stt", "llm", "tts")
     assert (await client.get("/readyz")).status_code == 200
-    await fake_queue.retire("llm-1", "llm")
+    await fake_queue.deregister("llm-1", "llm")
     assert (await client.get("/readyz")).status_code == 503
 
 

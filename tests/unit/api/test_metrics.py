@@ -48,13 +48,13 @@ async def test_how_things_stand(scrape: Scrape, upload: Send, fake_queue: Queue,
         "another": WorkerInfo("stt", "ear", "tiny"),
         "third": WorkerInfo("llm", "mind", 'a"\\\n\ud83d'),
     }.items():
-        await fake_queue.beat(worker, info)
+        await fake_queue.heartbeat(worker, info)
     await claim("stt")
     told = await scrape()
     expected = {
         'cascade_queue_depth{stage="stt"}': 1,
         'cascade_queue_depth{stage="tts"}': 0,
-        'cascade_tasks_in_hand{stage="stt"}': 1,
+        'cascade_tasks_active{stage="stt"}': 1,
         'cascade_workers{engine="ear",model="tiny",stage="stt"}': 2,
         'cascade_workers{engine="mind",model="a"\\\n\\ud83d",stage="llm"}': 1,
         'cascade_workers{engine="",model="",stage="tts"}': 0,
@@ -78,27 +78,30 @@ async def test_what_has_happened(
     await complete((await upload()).json()["job_id"])
     job_id = (await upload()).json()["job_id"]
     heard = Outcome(
-        next=[(task_name("llm", job_id), "")], counts={"stt_path:full": 1, "stt_fallback:silent": 1, "x:y": 3}
+        next=[(task_name("llm", job_id), "")],
+        counts={"stt_strategy:full": 1, "stt_fallback_reason:silent": 1, "x:y": 3},
     )
     assert await fake_queue.commit("worker", await claim("stt"), heard) == "committed"
-    await fake_queue.bury("worker", await claim("llm"), "model_refused", "No.")
+    await fake_queue.dead_letter("worker", await claim("llm"), "model_refused", "No.")
     told = await scrape()
     expected = {
         'cascade_jobs_ended_total{status="completed"}': 1,
         'cascade_jobs_ended_total{status="failed"}': 1,
         'cascade_tasks_done_total{stage="stt"}': 2,
         'cascade_tasks_done_total{stage="llm"}': 1,
-        'cascade_tasks_set_aside_total{code="model_refused",stage="llm"}': 1,
-        'cascade_stt_paths_total{path="full"}': 1,
+        'cascade_tasks_dead_lettered_total{code="model_refused",stage="llm"}': 1,
+        'cascade_stt_strategies_total{strategy="full"}': 1,
         'cascade_stt_fallbacks_total{reason="silent"}': 1,
-        'cascade_reported_total{name="x:y"}': 3,
+        'cascade_engine_events_total{name="x:y"}': 3,
         "cascade_tasks_dead": 1,
         "cascade_job_seconds_count": 1,
         'cascade_stage_worked_seconds_count{stage="llm"}': 1,
         'cascade_stage_waited_seconds_bucket{le="+Inf",stage="tts"}': 1,
     }
     assert {name: told.get(name) for name in expected} == expected
-    assert [name for name in told if name.startswith("cascade_reported")] == ['cascade_reported_total{name="x:y"}']
+    assert [name for name in told if name.startswith("cascade_engine_events")] == [
+        'cascade_engine_events_total{name="x:y"}'
+    ]
 
 
 async def test_a_time_counts_in_every_bucket_that_is_as_wide(

@@ -62,7 +62,7 @@ async def test_what_cannot_be_an_id_reaches_nobody(
     ("method", "path", "allowed"),
     [
         ("GET", "/transcribe", "POST"),
-        ("PATCH", f"/dead/{JOB}", "GET, DELETE"),
+        ("PATCH", f"/dead-letters/{JOB}", "GET, DELETE"),
         ("POST", f"/audio/{JOB}", "GET, HEAD"),
     ],
 )

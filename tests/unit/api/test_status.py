@@ -87,7 +87,7 @@ async def test_a_failed_job_says_why(
 ) -> None:
     """The error has a word for programs and a sentence for people."""
     claimed = await claim("stt")
-    await fake_queue.bury("worker", claimed, "no_speech", "No speech was found.")
+    await fake_queue.dead_letter("worker", claimed, "no_speech", "No speech was found.")
     job = (await client.get(f"/status/{job_id}")).json()
     assert (job["status"], job["stage"]) == ("failed", "stt")
     assert job["error"] == {"code": "no_speech", "message": "No speech was found."}

@@ -13,7 +13,7 @@ from api.intake.json_body import MAX_BYTES, PROBLEMS, read_json
 from api.problems.render import Problem
 from api.routes.texts import MAX_QUESTION_CHARS, MAX_SPEECH_CHARS, Question
 from shared.queue.job import Stage
-from shared.queue.messages import Claim, Load
+from shared.queue.messages import Claim, QueueStats
 from shared.queue.queue import Queue
 
 Send = Callable[..., Awaitable[httpx.Response]]
@@ -79,7 +79,7 @@ async def test_a_bad_body_is_refused_and_told_why(post: Send, path: str, body: s
     answer = await post(path, content)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
-    assert (await fake_queue.load()).live == 0
+    assert (await fake_queue.stats()).live == 0
 
 
 @pytest.mark.parametrize(("path", "limit"), [("/ask", MAX_QUESTION_CHARS), ("/speak", MAX_SPEECH_CHARS)])
@@ -140,7 +140,7 @@ async def test_a_repeated_text_returns_the_first_job(post: Send, path: str, fake
     """The same key with the same text is the same job; with anything else it is refused."""
     first, second = await post(path, {"text": "So?"}, "one"), await post(path, {"text": "So? "}, "one")
     assert (second.status_code, second.json()) == (202, first.json())
-    assert (await fake_queue.load()).live == 1
+    assert (await fake_queue.stats()).live == 1
     for where, body in ((path, {"text": "No."}), ("/speak" if path == "/ask" else "/ask", {"text": "So?"})):
         answer = await post(where, body, "one")
         assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
@@ -152,10 +152,10 @@ async def test_a_text_finds_no_room_either(
 ) -> None:
     """The limit of live jobs holds for every route, and before the body is read."""
 
-    async def load() -> Load:
-        return Load(live=1000, ended_per_s=10, memory_full=False)
+    async def load() -> QueueStats:
+        return QueueStats(live=1000, ended_per_s=10, memory_full=False)
 
-    monkeypatch.setattr(fake_queue, "load", load)
+    monkeypatch.setattr(fake_queue, "stats", load)
     answer = await client.post(path)
     assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "queue_full", "10")
 
@@ -165,8 +165,8 @@ async def test_a_failed_text_is_tried_again_without_a_recording(
 ) -> None:
     """There never was one."""
     job_id = (await post("/ask", {"text": "So?"})).json()["job_id"]
-    await fake_queue.bury("worker", await claim("llm"), "model_refused", "No.")
-    assert (await client.get(f"/dead/{job_id}")).json()[0]["stage"] == "llm"
+    await fake_queue.dead_letter("worker", await claim("llm"), "model_refused", "No.")
+    assert (await client.get(f"/dead-letters/{job_id}")).json()[0]["stage"] == "llm"
     assert (await client.post(f"/jobs/{job_id}/retry")).status_code == 202
     assert (await claim("llm")).fields["transcript"] == "So?"
 

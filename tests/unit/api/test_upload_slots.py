@@ -5,7 +5,7 @@ import functools
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
-from api.intake.upload_slots import Intake
+from api.intake.upload_slots import UploadSlots
 from api.problems.render import Problem
 
 
@@ -41,7 +41,7 @@ def at_once(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
 class Sender:
     """Sends `first` bytes at once and then `size` every `pause_s`, for ever."""
 
-    def __init__(self, places: Intake, size: int, pause_s: float, first: int = 0) -> None:
+    def __init__(self, places: UploadSlots, size: int, pause_s: float, first: int = 0) -> None:
         self._places, self._size, self._pause_s, self._first = places, size, pause_s, first
         self.accepted_at: float | None = None
         self.refused_at: float | None = None
@@ -66,18 +66,18 @@ class Sender:
             self.refused_at, self.code = clock(), problem.code
 
 
-def fine(places: Intake) -> Sender:
+def fine(places: UploadSlots) -> Sender:
     return Sender(places, size=10_000, pause_s=0.2)
 
 
-def silent(places: Intake) -> Sender:
+def silent(places: UploadSlots) -> Sender:
     return Sender(places, size=0, pause_s=9_999)
 
 
 @at_once
 async def test_a_trickle_is_ended_and_a_thin_line_is_not() -> None:
     """Without any need for room: what is slower than 1 kB/s ends after 5 s of grace, what is faster goes on."""
-    places = Intake(9, 25_000_000)
+    places = UploadSlots(9, 25_000_000)
     trickle, thin = Sender(places, size=500, pause_s=1), Sender(places, size=1_100, pause_s=1)
     await asyncio.sleep(600)
     assert trickle.code == "upload_stalled"
@@ -89,7 +89,7 @@ async def test_a_trickle_is_ended_and_a_thin_line_is_not() -> None:
 @at_once
 async def test_what_came_before_counts() -> None:
     """Whoever has sent much may pause longer than the grace, as a telephone in a tunnel does, but not for ever."""
-    sender = Sender(Intake(9, 25_000_000), size=0, pause_s=9_999, first=1_000_000)
+    sender = Sender(UploadSlots(9, 25_000_000), size=0, pause_s=9_999, first=1_000_000)
     await asyncio.sleep(29)
     assert sender.code is None
     await asyncio.sleep(2)
@@ -99,7 +99,7 @@ async def test_what_came_before_counts() -> None:
 @at_once
 async def test_a_whole_upload_has_a_deadline() -> None:
     """Ten minutes that are sent as they are spoken fit, and so do 25 MB at 20 kB/s; nothing takes longer than both."""
-    places = Intake(9, 25_000_000)
+    places = UploadSlots(9, 25_000_000)
     spoken, bad_line = Sender(places, size=4_000, pause_s=1), Sender(places, size=20_000, pause_s=1)
     await asyncio.sleep(1250)
     assert (spoken.code, bad_line.code) == (None, None)
@@ -110,7 +110,7 @@ async def test_a_whole_upload_has_a_deadline() -> None:
 @at_once
 async def test_a_newcomer_gets_the_place_of_the_latest() -> None:
     """Of one who is silent, one who trickles and one who is fine, the first two make room, one for each newcomer."""
-    places = Intake(3, 25_000_000)
+    places = UploadSlots(3, 25_000_000)
     good = fine(places)
     trickling = Sender(places, size=200, pause_s=0.4, first=1_000)
     nothing = silent(places)
@@ -128,7 +128,7 @@ async def test_a_newcomer_gets_the_place_of_the_latest() -> None:
 @at_once
 async def test_a_newcomer_gets_a_place_that_is_being_lost() -> None:
     """Where the deadline of the latest has come, but it has not yet heard of it, its place is as good as free."""
-    places = Intake(1, 25_000_000)
+    places = UploadSlots(1, 25_000_000)
     latest = silent(places)
     await asyncio.sleep(5 - 5e-10)  # so close before the deadline that the loop awakes once for both, this first
     assert latest.code is None
@@ -141,7 +141,7 @@ async def test_a_newcomer_gets_a_place_that_is_being_lost() -> None:
 @at_once
 async def test_where_all_are_fine_a_newcomer_is_sent_away() -> None:
     """It hears so within a second, and nobody loses a place to it."""
-    places = Intake(3, 25_000_000)
+    places = UploadSlots(3, 25_000_000)
     there = [fine(places) for _ in range(3)]
     await asyncio.sleep(1)
     newcomer = fine(places)
@@ -153,7 +153,7 @@ async def test_where_all_are_fine_a_newcomer_is_sent_away() -> None:
 @at_once
 async def test_a_place_that_gets_free_is_taken() -> None:
     """A newcomer waits for a moment, and is served if somebody is done meanwhile."""
-    places = Intake(1, 25_000_000)
+    places = UploadSlots(1, 25_000_000)
     async with places.place():
         newcomer = fine(places)
         await asyncio.sleep(0.5)
@@ -165,7 +165,7 @@ async def test_a_place_that_gets_free_is_taken() -> None:
 @at_once
 async def test_in_a_flood_the_newest_is_served_first() -> None:
     """One good sender among hundreds who came before it is accepted within a second."""
-    places = Intake(64, 25_000_000)
+    places = UploadSlots(64, 25_000_000)
     flood = [silent(places) for _ in range(400)]
     await asyncio.sleep(0.1)
     good = fine(places)
@@ -183,7 +183,7 @@ async def test_writing_to_the_disk_makes_nobody_late() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield bytes(10)
 
-    async with Intake(1, 25_000_000).place() as arrival:
+    async with UploadSlots(1, 25_000_000).place() as arrival:
         await arrival.next(chunks())
         await asyncio.sleep(9)  # as a flush does
         assert arrival.late_s == 0

@@ -37,9 +37,9 @@ def test_the_job_is_cancelled(server, process, gate, folder, number):
 
 
 def test_a_job_that_is_kept_runs_on(server, process, gate):
-    """--keep says so, and where it can be seen is told."""
+    """--detach says so, and where it can be seen is told."""
     server.on("GET", f"/events/{JOB}", events(*ANSWER[:6], Gate(gate)))
-    with process("talk", "question.wav", "--keep") as command:
+    with process("talk", "question.wav", "--detach") as command:
         assert command.stdout.readline() == "how much is it\n"
         code, err = interrupted(command)
     assert (code, f"The job goes on: {server.url}/status/{JOB}" in err) == (130, True)

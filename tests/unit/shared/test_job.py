@@ -13,8 +13,8 @@ FIELDS = {
     "duration_s": "1.500",
     "engine:stt": "faster-whisper",
     "model:stt": "base",
-    "path:stt": "full",
-    "fallback:stt": "unlikely",
+    "strategy:stt": "full",
+    "fallback_reason:stt": "unlikely",
     "attempts:stt": "2",
     "created_at": "1000000",
     "updated_at": "1004000",
@@ -47,8 +47,14 @@ def test_the_waterfall_tells_waiting_from_working():
     timings = Job.from_hash(FIELDS).timings
     assert timings.model_dump() == {
         "stages": {
-            "stt": {"queued_s": 0.0, "waited_s": 0.25, "worked_s": 1.0, "path": "full", "fallback": "unlikely"},
-            "llm": {"queued_s": 1.25, "waited_s": 0.05, "worked_s": None, "path": None, "fallback": None},
+            "stt": {
+                "queued_s": 0.0,
+                "waited_s": 0.25,
+                "worked_s": 1.0,
+                "strategy": "full",
+                "fallback_reason": "unlikely",
+            },
+            "llm": {"queued_s": 1.25, "waited_s": 0.05, "worked_s": None, "strategy": None, "fallback_reason": None},
         },
         "first_audio_s": 3.5,
         "total_s": 4.0,

@@ -116,9 +116,9 @@ def test_old_files_are_found_by_their_job(storage):
     storage.input_path(JOB).write_bytes(b"x")
     storage.output_path("b" * 32).write_bytes(b"x")
     storage.write_segment("c" * 32, 0, "t", b"x")
-    assert storage.jobs_with_files(older_than_s=60) == set()
+    assert storage.job_ids_on_disk(older_than_s=60) == set()
     time.sleep(0.05)
-    assert storage.jobs_with_files(older_than_s=0.01) == {letter * 32 for letter in "abc"}
+    assert storage.job_ids_on_disk(older_than_s=0.01) == {letter * 32 for letter in "abc"}
 
 
 def test_what_a_killed_process_left_half_written_is_removed(storage, tmp_path):

@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from shared.text.markdown_filter import Prose, spoken
+from shared.text.markdown_filter import MarkdownFilter, spoken
 
 
 def prose(*pieces: str) -> str:
     """What is given out, blanks made single ones, paragraphs parted by a bar."""
-    text = Prose()
+    text = MarkdownFilter()
     whole = "".join(map(text.push, pieces)) + text.finish()
     return " | ".join(" ".join(part.split()) for part in whole.split("\n\n") if part.strip())
 
@@ -43,7 +43,7 @@ def test_blocks_leave_their_text(markdown: str, said: str, size: int) -> None:
 
 def test_a_line_of_text_is_given_out_before_it_ends() -> None:
     """Models write whole paragraphs without a line's end: nobody could wait for that."""
-    text = Prose()
+    text = MarkdownFilter()
     assert text.push("The rain") == "The rain"
     assert text.push(" falls.") == " falls."
     assert text.push("\n-") == "\n"

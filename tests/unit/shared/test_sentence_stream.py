@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from shared.text.sentence_splitter import Segmenter, split
+from shared.text.sentence_splitter import SentenceSplitter, split
 
 
 def cut(text: str, size: int, language: str = "en") -> list[list[str]]:
     """What comes with each piece of so many characters, and at last the rest."""
-    segmenter = Segmenter(language)
+    segmenter = SentenceSplitter(language)
     given = [segmenter.push(text[start : start + size]) for start in range(0, len(text), size)]
     return [*given, segmenter.finish()]
 
@@ -26,7 +26,7 @@ def test_the_first_clause_comes_early() -> None:
         "which has about two million people, in fact.",
         "It lies on the Seine, a river.",
     ]
-    segmenter = Segmenter("en")
+    segmenter = SentenceSplitter("en")
     assert segmenter.push("The capital of France is Paris, w") == ["The capital of France is Paris,"]
 
 
@@ -38,7 +38,7 @@ def test_a_first_clause_that_sounds_chopped_waits(text: str) -> None:
 
 def test_a_sentence_comes_as_soon_as_the_next_one_begins() -> None:
     """And not before: an abbreviation or a number may go on."""
-    segmenter = Segmenter("en")
+    segmenter = SentenceSplitter("en")
     assert segmenter.push("You should ask Dr.") == []
     assert segmenter.push(" Smith about it. ") == []
     assert segmenter.push("He knows") == ["You should ask Dr. Smith about it."]

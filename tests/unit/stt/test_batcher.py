@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared.errors import EngineCrashed, NoSpeech
-from stt_worker.batcher import Together
+from stt_worker.batcher import Batcher
 
 
 class Asked:
@@ -36,11 +36,11 @@ async def asked() -> Asked:
 
 
 @pytest.fixture
-async def together(asked: Asked) -> Together[str, str]:
-    return Together(asked.ask)
+async def together(asked: Asked) -> Batcher[str, str]:
+    return Batcher(asked.ask)
 
 
-async def bring(together: Together[str, str], request: str, after_s: float = 0) -> str:
+async def bring(together: Batcher[str, str], request: str, after_s: float = 0) -> str:
     with together.on_the_way() as ask:
         await asyncio.sleep(after_s)
         if request == "corrupt":
@@ -53,7 +53,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_one_alone_is_asked_for_at_once(together: Together[str, str], asked: Asked) -> None:
+async def test_one_alone_is_asked_for_at_once(together: Batcher[str, str], asked: Asked) -> None:
     """There is nobody to wait for."""
     asked.may_answer.set()
     assert await bring(together, "one") == "ONE"
@@ -61,7 +61,7 @@ async def test_one_alone_is_asked_for_at_once(together: Together[str, str], aske
     assert asked.calls == [["one"], ["two"]]
 
 
-async def test_all_who_are_on_their_way_share_a_call(together: Together[str, str], asked: Asked) -> None:
+async def test_all_who_are_on_their_way_share_a_call(together: Batcher[str, str], asked: Asked) -> None:
     """However long each takes to come."""
     asked.may_answer.set()
     answers = await asyncio.gather(*(bring(together, name, after_s) for name, after_s in [("a", 0.02), ("b", 0)]))
@@ -69,14 +69,14 @@ async def test_all_who_are_on_their_way_share_a_call(together: Together[str, str
     assert asked.calls == [["b", "a"]]
 
 
-async def test_an_answer_may_be_an_error_for_one(together: Together[str, str], asked: Asked) -> None:
+async def test_an_answer_may_be_an_error_for_one(together: Batcher[str, str], asked: Asked) -> None:
     """The others get theirs."""
     asked.may_answer.set()
     answers = await asyncio.gather(*(bring(together, name) for name in ("a", "silence", "c")), return_exceptions=True)
     assert (answers[0], type(answers[1]), answers[2]) == ("A", NoSpeech, "C")
 
 
-async def test_who_leaves_without_a_request_is_not_waited_for(together: Together[str, str], asked: Asked) -> None:
+async def test_who_leaves_without_a_request_is_not_waited_for(together: Batcher[str, str], asked: Asked) -> None:
     """A file that cannot be read is found out on the way."""
     asked.may_answer.set()
     answers = await asyncio.gather(bring(together, "a"), bring(together, "corrupt", 0.02), return_exceptions=True)
@@ -85,7 +85,7 @@ async def test_who_leaves_without_a_request_is_not_waited_for(together: Together
     assert asked.calls == [["a"]]
 
 
-async def test_who_is_cancelled_before_the_call_is_not_asked_for(together: Together[str, str], asked: Asked) -> None:
+async def test_who_is_cancelled_before_the_call_is_not_asked_for(together: Batcher[str, str], asked: Asked) -> None:
     """Nor waited for."""
     asked.may_answer.set()
     slow = asyncio.create_task(bring(together, "slow", 0.05))
@@ -97,7 +97,7 @@ async def test_who_is_cancelled_before_the_call_is_not_asked_for(together: Toget
 
 
 async def test_who_is_cancelled_during_the_call_ends_it_for_nobody_else(
-    together: Together[str, str], asked: Asked
+    together: Batcher[str, str], asked: Asked
 ) -> None:
     """The call goes on for those who still wait."""
     gone, stays = (asyncio.create_task(bring(together, name)) for name in ("gone", "stays"))
@@ -110,7 +110,7 @@ async def test_who_is_cancelled_during_the_call_ends_it_for_nobody_else(
     assert asked.cancelled == 0
 
 
-async def test_the_call_ends_when_nobody_waits_any_more(together: Together[str, str], asked: Asked) -> None:
+async def test_the_call_ends_when_nobody_waits_any_more(together: Batcher[str, str], asked: Asked) -> None:
     """Otherwise an engine would compute for nobody."""
     both = [asyncio.create_task(bring(together, name)) for name in ("a", "b")]
     await settle()
@@ -121,7 +121,7 @@ async def test_the_call_ends_when_nobody_waits_any_more(together: Together[str, 
     assert asked.cancelled == 1
 
 
-async def test_a_call_that_fails_fails_for_all(together: Together[str, str], asked: Asked) -> None:
+async def test_a_call_that_fails_fails_for_all(together: Batcher[str, str], asked: Asked) -> None:
     """Each hears of it, and the next call is a new one."""
     asked.may_answer.set()
     asked.error = EngineCrashed()

@@ -105,7 +105,7 @@ async def test_what_an_erasure_left_half_done_is_swept(engine: Engine, storage: 
     """An API that died between the two leaves nothing for long."""
     (await Worker(engine, storage).speak("a")).unlink()
     assert shared(storage) == 1
-    storage.drop_unowned()
+    storage.prune_cache()
     assert shared(storage) == 0
 
 
@@ -146,7 +146,7 @@ async def test_a_volume_that_cannot_share_still_speaks(
     """Without hard links each text is spoken anew, and so it is where somebody has removed the folder."""
     worker = Worker(engine, storage)
     await worker.speak("a")
-    storage.drop_shared()
+    storage.clear_cache()
     storage.absolute("cache").rmdir()
     storage.erase("a")
     await worker.speak("b")
@@ -165,6 +165,6 @@ async def test_emptying_leaves_others_alone(engine: Engine, storage: Storage) ->
     kept = await Worker(engine, storage).speak("a")
     probe = storage.absolute("cache") / ".probe.part"
     probe.touch()
-    storage.drop_shared()
+    storage.clear_cache()
     assert [path.name for path in probe.parent.iterdir()] == [probe.name]
     assert kept.exists()

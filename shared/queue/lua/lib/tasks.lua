@@ -231,8 +231,8 @@ local function give_up(job, now)
   end
   local message = 'What was stored of this job could not be read.'
   redis.call('HSET', JOB .. job, 'job_id', job, 'created_at', type(created_at) == 'string' and tonumber(created_at) or now,
-    'error_code', 'unreadable_job', 'error_message', message)
-  finish(job, 'failed', {code = 'unreadable_job', message = message}, now)
+    'error_code', 'job_corrupted', 'error_message', message)
+  finish(job, 'failed', {code = 'job_corrupted', message = message}, now)
 end
 
 -- A task that has come into the worker's hands but that nobody has begun: BLMOVE puts it at the head.

@@ -1,7 +1,7 @@
 -- Try a failed job again from where it failed: its open tasks go back on their lists, with all attempts before them, and
 -- what earlier tasks made stays. What a task had made step by step that did not come to its end is taken back.
 -- ARGV 1 job id  2 how many jobs may be live
--- Replies 'revived', 'gone', 'not_failed', 'nothing_left' if what it would need has been purged, or 'full'.
+-- Replies 'revived', 'gone', 'not_failed', 'retry_input_erased' if what it would need has been purged, or 'full'.
 local job = ARGV[1]
 local status, route = unpack(redis.call('HMGET', JOB .. job, 'status', 'route'))
 if not status then
@@ -11,7 +11,7 @@ elseif status ~= 'failed' then
 end
 local tasks, open = TASKS .. job, open_tasks(job)
 if #open == 0 or not route then -- the latter where what was stored of it could not be read
-  return 'nothing_left'
+  return 'retry_input_erased'
 end
 if redis.call('ZCARD', LIVE) >= tonumber(ARGV[2]) then
   return 'full'
