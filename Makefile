@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := $(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
 
-.PHONY: help setup demo up test chaos check audit bench performance lock
+.PHONY: help setup demo up test chaos check audit bench performance docs lock
 .DEFAULT_GOAL := help
 
 help: ## list these words
@@ -47,6 +47,9 @@ bench: setup ## measure recognition, first audio and what the pipeline costs, be
 performance: setup ## the same for docs/performance.md, with its plots
 	$(BIN)/python -m bench recognition depth saturation --json docs/performance/measured.json
 	$(BIN)/python -m bench.performance docs/performance/measured.json
+
+docs: setup ## write the generated pages: README's settings, .env.example, docs/settings.md, errors.md, events.md, openapi.json
+	$(BIN)/python -m docs_generator
 
 lock: setup ## write the pins anew from pyproject.toml
 	$(LOCK) --extra dev -o requirements-dev.txt

@@ -1,0 +1,1 @@
+"""Reference pages written from the code: settings, errors, events and the OpenAPI document."""

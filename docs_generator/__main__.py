@@ -1,0 +1,16 @@
+"""Write every generated page: `python -m docs_generator`."""
+
+from docs_generator.pages import PAGES, ROOT
+
+
+def main() -> None:
+    for name, render in PAGES.items():
+        path = ROOT / name
+        text = render()
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+            print(f"wrote {name}")
+
+
+if __name__ == "__main__":
+    main()
