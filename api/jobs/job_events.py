@@ -8,7 +8,7 @@ from typing import Any, Self
 from fastapi.sse import format_sse_event
 
 from shared.errors import QueueUnreadable
-from shared.queue.job import ENDED
+from shared.queue.stages import ENDED
 
 #: What we ourselves read of an event.
 _NEEDED: dict[str, dict[str, type]] = {"segment": {"index": int, "path": str}, "restarted": {"first": int}}

@@ -14,7 +14,7 @@ from api.dependencies import Services
 from api.jobs.admission import admit, full
 from api.problems.render import Problem
 from shared.errors import QueueFull
-from shared.queue.job import first_task, is_spoken
+from shared.queue.stages import ends_in_speech, first_task
 
 _REUSED = "This Idempotency-Key came with another request before. Use a new key for a new request."
 
@@ -114,11 +114,11 @@ def accepted(job_id: str, route: str, response: Response) -> Accepted:
     """The answer for a job on that route."""
     status_url = f"/status/{job_id}"
     response.headers["Location"] = status_url
-    audio = "; audio_url plays while the answer is being made" if is_spoken(route) else ""
+    audio = "; audio_url plays while the answer is being made" if ends_in_speech(route) else ""
     return Accepted(
         message=f"Accepted. Follow events_url or poll status_url{audio}.",
         job_id=job_id,
         status_url=status_url,
-        audio_url=f"/audio/{job_id}" if is_spoken(route) else None,
+        audio_url=f"/audio/{job_id}" if ends_in_speech(route) else None,
         events_url=f"/events/{job_id}",
     )

@@ -11,8 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from shared.queue.admin import Overview
-from shared.queue.job import STAGES
 from shared.queue.keys import BOUNDS_MS
+from shared.queue.stages import STAGES
 
 #: Counts of tasks and jobs: what they are called in Redis, in front of the labels' values, and here.
 _COUNTED = (

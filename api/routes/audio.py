@@ -18,7 +18,7 @@ from api.responses.audio_file import WavFileResponse, no_answer, removed, text_a
 from api.responses.audio_response import AnswerAudioResponse, without_body
 from api.responses.event_stream import EventStream, stream
 from shared.errors import JobNotFound
-from shared.queue.job import is_spoken
+from shared.queue.stages import ends_in_speech
 
 router = APIRouter(tags=["answers"])
 
@@ -148,7 +148,7 @@ async def audio(
     job = await state.queue.job(job_id)
     if job is None:
         raise JobNotFound
-    if not is_spoken(job.route):
+    if not ends_in_speech(job.route):
         raise text_alone(job_id)
     if job.has_ended and job.audio_path is None:
         raise no_answer(job_id)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from api.dependencies import ServicesDep
 from shared.errors import QueueUnavailable
-from shared.queue.job import STAGES
+from shared.queue.stages import STAGES
 
 router = APIRouter(tags=["health"])
 

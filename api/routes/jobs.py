@@ -16,7 +16,8 @@ from api.jobs.cleanup import erase_job
 from api.jobs.submit import Accepted, IdempotencyKey, JobRequest, accepted, make_room, submit
 from api.problems.render import responses
 from shared.errors import JobNotFound
-from shared.queue.job import FROM_SPEECH, SPEECH_TO_SPEECH, Job
+from shared.queue.job import Job
+from shared.queue.stages import SPEECH_TO_SPEECH, RecordingRoute
 
 router = APIRouter(tags=["jobs"])
 
@@ -89,7 +90,7 @@ async def transcribe(
     response: Response,
     state: ServicesDep,
     route: Annotated[
-        FROM_SPEECH,
+        RecordingRoute,
         Query(description="The stages to pass: recognize only, answer in writing, or answer in speech."),
     ] = SPEECH_TO_SPEECH,
     idempotency_key: IdempotencyKey = "",

@@ -13,7 +13,7 @@ from api.intake.json_body import NO_BLANK, not_blank, receive_json
 from api.jobs import submit as submission
 from api.jobs.submit import Accepted, IdempotencyKey, JobRequest, accepted, make_room, submit
 from api.problems.render import responses
-from shared.queue.job import SPEECH_ALONE, TEXT_TO_SPEECH
+from shared.queue.stages import SYNTHESIS_ONLY, TEXT_TO_SPEECH
 
 router = APIRouter(tags=["jobs"])
 
@@ -99,5 +99,5 @@ async def speak(
     speech = await receive_json(request, state.intake, Speech)
     fields = speech.model_dump(exclude_none=True)
     fields["response"] = fields.pop("text")
-    order = JobRequest(SPEECH_ALONE, fields)
+    order = JobRequest(SYNTHESIS_ONLY, fields)
     return accepted(await submit(state, uuid4().hex, order, idempotency_key), order.route, response)

@@ -7,9 +7,9 @@ from uuid import uuid4
 import uvloop
 
 from shared.logs import configure_logs
-from shared.queue.job import SPEECH_TO_SPEECH, Stage, stage_after, task_name
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.queue import Queue
+from shared.queue.stages import SPEECH_TO_SPEECH, Stage, stage_after, task_name
 from shared.worker.steps import Extend
 from shared.worker.worker import Worker
 

@@ -19,8 +19,8 @@ from bench.contenders import straightforward
 from bench.contenders.bare_engines import Spoken, bare_engines
 from bench.lib.redis_server import RunningRedis
 from bench.lib.services import running
-from shared.queue.job import SPEECH_TO_SPEECH, STAGES, first_task
 from shared.queue.queue import Queue
+from shared.queue.stages import SPEECH_TO_SPEECH, STAGES, first_task
 from shared.storage.local import Storage
 
 #: Engine plugins of the benchmark's own.

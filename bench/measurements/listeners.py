@@ -16,9 +16,9 @@ from bench.lib.processes import MB, resident_mb
 from bench.lib.redis_server import running_redis
 from bench.lib.services import running_api
 from bench.lib.table import print_table
-from shared.queue.job import task_name
 from shared.queue.messages import Claim, Outcome
 from shared.queue.queue import Queue
+from shared.queue.stages import task_name
 
 LISTENERS = 1_000
 

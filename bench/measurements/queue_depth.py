@@ -17,9 +17,9 @@ from rich.progress import track
 from bench.lib.redis_server import running_redis
 from bench.lib.statistics import ratios, spread
 from bench.lib.table import print_table
-from shared.queue.job import first_task
 from shared.queue.messages import Claim, Outcome
 from shared.queue.queue import Queue
+from shared.queue.stages import first_task
 
 #: How many tasks wait. The first is what the others are held against.
 DEPTHS = (1, 100, 10_000)

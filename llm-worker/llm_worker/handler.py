@@ -12,8 +12,8 @@ from llm_worker.reply_stream import Answer
 from llm_worker.settings import LlmSettings
 from llm_worker.timeouts import with_deadlines
 from shared.errors import ModelUnavailable
-from shared.queue.job import stage_after
 from shared.queue.messages import Claim, Outcome, WorkerInfo
+from shared.queue.stages import stage_after
 from shared.storage.local import Storage
 from shared.worker.steps import Extend
 

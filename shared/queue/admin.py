@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from shared.queue.job import STAGES, Stage
 from shared.queue.keys import KEYS
 from shared.queue.messages import WorkerInfo
 from shared.queue.queue import Queue
+from shared.queue.stages import STAGES, Stage
 
 RetryResult = Literal["revived", "gone", "not_failed", "retry_input_erased", "full"]
 

@@ -2,44 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final, Literal, Self, cast
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Stage = Literal["stt", "llm", "tts"]
-JobStatus = Literal["pending", "processing", "completed", "failed", "cancelled"]
-
-STAGES: tuple[Stage, ...] = ("stt", "llm", "tts")
-
-#: The routes that there are, by what comes in and what goes out.
-SPEECH_TO_SPEECH: Final = "stt,llm,tts"
-TEXT_TO_SPEECH: Final = "llm,tts"
-SPEECH_ALONE: Final = "tts"
-FROM_SPEECH = Literal["stt", "stt,llm", "stt,llm,tts"]
-
-ENDED: frozenset[JobStatus] = frozenset({"completed", "failed", "cancelled"})
-
-
-def task_name(stage: Stage, job_id: str, part: int | Literal["join"] | None = None) -> str:
-    """The element of a stage's list: `stt:<job>`, or for a part of a joined whole `tts:<job>:0` … `tts:<job>:join`."""
-    return f"{stage}:{job_id}" if part is None else f"{stage}:{job_id}:{part}"
-
-
-def first_task(route: str, job_id: str) -> tuple[str, str]:
-    """What a job on a route begins with; it needs no input but the job itself."""
-    return task_name(cast("Stage", route.partition(",")[0]), job_id), ""
-
-
-def is_spoken(route: str) -> bool:
-    """Whether speech is made on a route."""
-    return route.endswith("tts")
-
-
-def stage_after(route: str, stage: Stage) -> Stage | None:
-    """The stage that follows `stage` on a route such as `stt,llm,tts`; None where it is the last."""
-    stages = cast("list[Stage]", route.split(","))
-    position = stages.index(stage) + 1
-    return stages[position] if position < len(stages) else None
+from shared.queue.stages import ENDED, SPEECH_TO_SPEECH, STAGES, JobStatus
 
 
 class JobError(BaseModel):

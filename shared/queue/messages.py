@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from shared.queue.job import Stage
+from shared.queue.stages import Stage
 
 #: A task to push: its name and its input.
 NewTask = tuple[str, str]

@@ -15,10 +15,11 @@ from redis import exceptions
 from redis.asyncio import Redis
 
 from shared.errors import QueueFull, QueueUnreadable
-from shared.queue.job import STAGES, Job, Stage
+from shared.queue.job import Job
 from shared.queue.keys import KEYS
 from shared.queue.messages import Claim, NewTask, Outcome, QueueStats, WorkerInfo
 from shared.queue.redis_client import Connection, redis_client, translate_redis_errors
+from shared.queue.stages import STAGES, Stage
 
 #: How long one BLMOVE waits. Short, so that a worker that is told to stop is out of it soon.
 BLOCK_S = 1.0

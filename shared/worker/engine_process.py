@@ -17,8 +17,8 @@ import pebble
 
 from shared.errors import CascadeError, EngineCrashed, EngineTimeout, StartupError
 from shared.logs import configure_logs
-from shared.queue.job import Stage
 from shared.queue.messages import WorkerInfo
+from shared.queue.stages import Stage
 
 
 class Named(Protocol):

@@ -10,8 +10,8 @@ import uvloop
 
 from shared.errors import QueueUnavailable, StartupError
 from shared.logs import configure_logs
-from shared.queue.job import Stage
 from shared.queue.queue import Queue
+from shared.queue.stages import Stage
 from shared.settings import CANNOT_START, WorkerSettings
 from shared.storage.local import Storage
 from shared.worker.watchdog import watchdog

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from shared.errors import InputMissing
-from shared.queue.job import stage_after, task_name
 from shared.queue.messages import Claim, Outcome, WorkerInfo
+from shared.queue.stages import stage_after, task_name
 from shared.storage.local import Storage
 from shared.worker.engine_process import EngineProcess, warm_engine
 from shared.worker.steps import Extend

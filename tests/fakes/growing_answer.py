@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.queue.job import Stage, task_name
 from shared.queue.messages import Claim, Outcome
 from shared.queue.queue import Queue
+from shared.queue.stages import Stage, task_name
 from shared.storage.local import Storage
 from tts_worker import wav
 from tts_worker.engine import Speech

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from shared.queue.job import Stage
 from shared.queue.messages import Claim, Outcome, WorkerInfo
+from shared.queue.stages import Stage
 from shared.worker.steps import Extend
 
 

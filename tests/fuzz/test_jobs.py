@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.queue.job import STAGES, Job, stage_after, task_name
+from shared.queue.job import Job
 from shared.queue.messages import Claim, Outcome
+from shared.queue.stages import STAGES, stage_after, task_name
 
 JOB_IDS = st.uuids().map(lambda job_id: job_id.hex)
 TIMES_MS = st.integers(0, 4_000_000_000_000)

@@ -5,10 +5,10 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
-from shared.queue.job import SPEECH_TO_SPEECH, Stage, task_name
 from shared.queue.keys import KEYS
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.queue import Queue
+from shared.queue.stages import SPEECH_TO_SPEECH, Stage, task_name
 
 
 class Driver:

@@ -7,9 +7,9 @@ import pytest
 
 from shared.errors import QueueFull, QueueUnreadable
 from shared.queue.conversations import Conversations
-from shared.queue.job import SPEECH_TO_SPEECH, TEXT_TO_SPEECH, first_task, task_name
 from shared.queue.keys import HISTORY_BYTES, KEYS, TURNS_KEPT
 from shared.queue.messages import Outcome
+from shared.queue.stages import SPEECH_TO_SPEECH, TEXT_TO_SPEECH, first_task, task_name
 
 pytestmark = pytest.mark.redis
 

@@ -3,9 +3,9 @@
 import pytest
 
 from shared.queue.admin import QueueAdmin
-from shared.queue.job import task_name
 from shared.queue.keys import KEYS, MOST_COUNTS
 from shared.queue.messages import Outcome
+from shared.queue.stages import task_name
 
 pytestmark = pytest.mark.redis
 

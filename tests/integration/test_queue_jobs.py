@@ -12,10 +12,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared.errors import QueueFull, QueueUnavailable
-from shared.queue.job import task_name
 from shared.queue.keys import KEYS
 from shared.queue.messages import Outcome
 from shared.queue.queue import Queue
+from shared.queue.stages import task_name
 
 pytestmark = pytest.mark.redis
 

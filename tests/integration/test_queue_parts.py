@@ -7,9 +7,9 @@ from redis import Redis
 
 from shared.errors import QueueUnavailable
 from shared.queue.admin import QueueAdmin
-from shared.queue.job import task_name
 from shared.queue.keys import KEYS
 from shared.queue.messages import Outcome
+from shared.queue.stages import task_name
 
 pytestmark = pytest.mark.redis
 

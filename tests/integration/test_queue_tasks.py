@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from shared.queue.job import task_name
 from shared.queue.keys import KEYS, MAX_CRASHES
 from shared.queue.messages import Claim, Outcome
+from shared.queue.stages import task_name
 
 pytestmark = pytest.mark.redis
 

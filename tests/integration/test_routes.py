@@ -5,9 +5,9 @@ from uuid import uuid4
 import pytest
 
 from shared.queue.admin import QueueAdmin
-from shared.queue.job import SPEECH_ALONE, first_task, task_name
 from shared.queue.keys import KEYS
 from shared.queue.messages import Outcome
+from shared.queue.stages import SYNTHESIS_ONLY, first_task, task_name
 
 pytestmark = pytest.mark.redis
 
@@ -96,7 +96,7 @@ async def speak(driver, queue, parts):
 
 async def test_a_text_is_cut_spoken_and_joined(driver, queue, send):
     """route=tts: the stage is done when the whole is, not when the text has been cut."""
-    job_id = await send(SPEECH_ALONE, response="One. Two.")
+    job_id = await send(SYNTHESIS_ONLY, response="One. Two.")
     cut = await driver.claim("tts-1", "tts")
     assert (cut.part, cut.fields["response"]) == (None, "One. Two.")
     assert await queue.commit("tts-1", cut, Outcome(parts=("tts", ["One.", "Two."]))) == "committed"
@@ -114,7 +114,7 @@ async def test_a_text_is_cut_spoken_and_joined(driver, queue, send):
 async def test_a_text_that_could_not_be_cut_is_tried_again(driver, queue, send):
     """It waits, is set aside in the end, and goes on from there when it is revived: no recording is asked for."""
     operations = QueueAdmin(queue)
-    job_id = await send(SPEECH_ALONE, response="One.")
+    job_id = await send(SYNTHESIS_ONLY, response="One.")
     claim = await driver.claim("tts-1", "tts")
     assert await queue.reschedule("tts-1", claim, 0, "engine_failed", crashed=False) == "delayed"
     await queue.promote()
@@ -149,7 +149,7 @@ async def test_a_lost_first_task_is_found(driver, queue, send, route):
 
 async def test_a_text_that_is_cancelled_leaves_nothing(driver, queue, redis, send):
     """Its parts leave the list, and its text the job."""
-    job_id = await send(SPEECH_ALONE, response="secret")
+    job_id = await send(SYNTHESIS_ONLY, response="secret")
     cut = await driver.claim("tts-1", "tts")
     await queue.commit("tts-1", cut, Outcome(parts=("tts", ["secret", "secret"])))
     assert await queue.cancel(job_id) == "cancelled"

@@ -9,10 +9,10 @@ import pytest
 
 from fakes.handlers import FakeHandler, FakeWriter, speak
 from shared.errors import ModelUnavailable, UnknownVoice
-from shared.queue.job import task_name
 from shared.queue.keys import KEYS
 from shared.queue.messages import Claim, Outcome
 from shared.queue.queue import Queue
+from shared.queue.stages import task_name
 from shared.worker.steps import Extend
 from shared.worker.worker import Worker
 from support.running_worker import ended, until

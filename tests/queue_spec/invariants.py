@@ -7,8 +7,8 @@ from typing import ClassVar
 from hypothesis.stateful import invariant
 
 from queue_spec.world import ENDED, WORKERS, World, is_part, job_of, outcome, stage_of
-from shared.queue.job import STAGES, task_name
 from shared.queue.keys import KEYS
+from shared.queue.stages import STAGES, task_name
 
 
 class Invariants(World):

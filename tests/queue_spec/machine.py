@@ -8,9 +8,9 @@ from hypothesis.stateful import Bundle, multiple, precondition, rule
 
 from queue_spec.invariants import Invariants
 from queue_spec.world import ENDED, WORKERS, job_of, outcome, pick, stage_of
-from shared.queue.job import SPEECH_TO_SPEECH, task_name
 from shared.queue.keys import KEYS
 from shared.queue.messages import Claim
+from shared.queue.stages import SPEECH_TO_SPEECH, task_name
 
 #: Few, so that much happens to each.
 MOST_LIVE_JOBS = 3

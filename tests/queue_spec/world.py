@@ -11,10 +11,10 @@ from hypothesis.stateful import RuleBasedStateMachine, multiple
 from redis import Redis
 
 from shared.queue.admin import QueueAdmin
-from shared.queue.job import STAGES, Stage, stage_after, task_name
 from shared.queue.keys import KEYS, MAX_CRASHES
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.queue import Queue
+from shared.queue.stages import STAGES, Stage, stage_after, task_name
 
 ResultT = TypeVar("ResultT")
 

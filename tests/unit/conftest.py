@@ -21,10 +21,10 @@ from api.app import create_app
 from api.settings import ApiSettings
 from fakes.growing_answer import GrowingAnswer
 from fakes.listener import Listener
-from shared.queue.job import Stage, task_name
 from shared.queue.keys import KEYS
 from shared.queue.messages import Claim, NewTask, Outcome
 from shared.queue.queue import Queue
+from shared.queue.stages import Stage, task_name
 from shared.storage.local import Storage
 
 #: What a form of `form` is sent with.

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from shared.queue.job import Stage, task_name
 from shared.queue.messages import Claim, QueueStats, WorkerInfo
 from shared.queue.queue import Queue
+from shared.queue.stages import Stage, task_name
 
 Send = Callable[..., Awaitable[httpx.Response]]
 Claiming = Callable[[Stage], Awaitable[Claim]]

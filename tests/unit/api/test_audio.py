@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared.queue.job import Stage
 from shared.queue.messages import Claim
 from shared.queue.queue import Queue
+from shared.queue.stages import Stage
 
 Send = Callable[..., Awaitable[httpx.Response]]
 

@@ -11,9 +11,9 @@ import pytest
 
 from api.jobs import cleanup as housekeeping
 from shared.background import cancel_all
-from shared.queue.job import Stage
 from shared.queue.messages import Claim
 from shared.queue.queue import Queue
+from shared.queue.stages import Stage
 from shared.storage.local import Storage
 
 Send = Callable[..., Awaitable[httpx.Response]]

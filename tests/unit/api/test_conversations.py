@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from api.settings import ApiSettings
-from shared.queue.job import Stage, task_name
 from shared.queue.messages import Claim
 from shared.queue.queue import Queue
+from shared.queue.stages import Stage, task_name
 
 Send = Callable[..., Awaitable[httpx.Response]]
 Work = Callable[..., Awaitable[Claim]]

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from shared.queue.admin import QueueAdmin
-from shared.queue.job import Stage, task_name
 from shared.queue.messages import Claim, Outcome
 from shared.queue.queue import Queue
+from shared.queue.stages import Stage, task_name
 
 Send = Callable[..., Awaitable[httpx.Response]]
 Files = Callable[[], list[str]]

@@ -6,9 +6,9 @@ import httpx
 import pytest
 from fakeredis import FakeServer
 
-from shared.queue.job import Stage
 from shared.queue.messages import WorkerInfo
 from shared.queue.queue import Queue
+from shared.queue.stages import Stage
 
 
 async def beat(queue: Queue, *stages: Stage) -> None:

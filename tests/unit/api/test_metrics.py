@@ -7,10 +7,10 @@ import pytest
 from fakeredis import FakeServer
 from prometheus_client.parser import text_string_to_metric_families
 
-from shared.queue.job import Stage, task_name
 from shared.queue.keys import BOUNDS_MS, KEYS
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.queue import Queue
+from shared.queue.stages import Stage, task_name
 
 Send = Callable[..., Awaitable[httpx.Response]]
 Claiming = Callable[[Stage], Awaitable[Claim]]

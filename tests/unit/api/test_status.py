@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from shared.queue.job import Stage, task_name
 from shared.queue.messages import Claim
 from shared.queue.queue import Queue
+from shared.queue.stages import Stage, task_name
 
 Send = Callable[..., Awaitable[httpx.Response]]
 Work = Callable[..., Awaitable[Claim]]

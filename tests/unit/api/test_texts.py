@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from api.intake.json_body import MAX_BYTES, PROBLEMS, read_json
 from api.problems.render import Problem
 from api.routes.texts import MAX_QUESTION_CHARS, MAX_SPEECH_CHARS, Question
-from shared.queue.job import Stage
 from shared.queue.messages import Claim, QueueStats
 from shared.queue.queue import Queue
+from shared.queue.stages import Stage
 
 Send = Callable[..., Awaitable[httpx.Response]]
 ClaimNext = Callable[[Stage], Awaitable[Claim]]

@@ -1,7 +1,8 @@
 """What a client reads of a job."""
 
-from shared.queue.job import Job, stage_after, task_name
+from shared.queue.job import Job
 from shared.queue.messages import Claim
+from shared.queue.stages import stage_after, task_name
 
 FIELDS = {
     "job_id": "a" * 32,
