@@ -1,9 +1,8 @@
-"""The API on a queue without a server: in this process, and on a real socket."""
+"""Fixtures of the API on a fake Redis: called in this process, and served on a real socket."""
 
 import http.client
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,9 @@ from shared.queue.messages import Claim, NewTask, Outcome
 from shared.queue.queue import Queue
 from shared.queue.stages import Stage, task_name
 from shared.storage.local import Storage
+from support.wait import wait_until
 
-#: What a form of `form` is sent with.
+#: The content type of a body that `build_form` has built.
 FORM_TYPE = "multipart/form-data; boundary=limit"
 
 
@@ -38,30 +38,30 @@ def volume(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def files(volume: Path) -> Callable[[], list[str]]:
-    """Every file on the volume, hidden ones too."""
+    """List every file on the volume, hidden ones too."""
     return lambda: sorted(path.relative_to(volume).as_posix() for path in volume.rglob("*") if path.is_file())
 
 
 @pytest.fixture
 def wav() -> bytes:
-    """A tenth of a second of silence."""
-    sound = bytes(3200)
-    head = b"WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data" + len(sound).to_bytes(4, "little")
-    return b"RIFF" + (len(head) + len(sound)).to_bytes(4, "little") + head + sound
+    """A recording of a tenth of a second of silence."""
+    samples = bytes(3200)
+    head = b"WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data" + len(samples).to_bytes(4, "little")
+    return b"RIFF" + (len(head) + len(samples)).to_bytes(4, "little") + head + samples
 
 
 @pytest.fixture
-def form() -> Callable[..., bytes]:
-    """Writes a multipart body, to be sent as FORM_TYPE: parts are what stands behind `form-data; `, and the content."""
+def build_form() -> Callable[..., bytes]:
+    """Build a multipart body of content type FORM_TYPE. A part is the text behind `form-data; ` and the content."""
 
-    def write(*parts: tuple[str, bytes], closed: bool = True) -> bytes:
+    def build(*parts: tuple[str, bytes], closed: bool = True) -> bytes:
         body = b"".join(
-            f"--limit\r\nContent-Disposition: form-data; {about}\r\n\r\n".encode() + content + b"\r\n"
-            for about, content in parts
+            f"--limit\r\nContent-Disposition: form-data; {options}\r\n\r\n".encode() + content + b"\r\n"
+            for options, content in parts
         )
         return body + b"--limit--\r\n" if closed else body
 
-    return write
+    return build
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def settings(volume: Path) -> ApiSettings:
 
 @pytest.fixture
 def fake_redis() -> FakeServer:
-    """What stands for the Redis server; `connected = False` takes it away."""
+    """The server behind `fake_queue`; `connected = False` makes it unreachable."""
     return FakeServer()
 
 
@@ -82,7 +82,7 @@ def fake_queue(fake_redis: FakeServer) -> Queue:
 
 @pytest.fixture
 def logs() -> Iterator[list[MutableMapping[str, Any]]]:
-    """What is logged; to draw a traceback for people would take seconds."""
+    """The captured log entries. structlog's console renderer would take seconds to draw a traceback."""
     with capture_logs() as entries:
         yield entries
 
@@ -103,7 +103,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def send_form(client: httpx.AsyncClient) -> Callable[..., Awaitable[httpx.Response]]:
-    """Posts a body as `form` writes them."""
+    """Post a body that `build_form` has built."""
 
     async def send(body: bytes, content_type: str = FORM_TYPE) -> httpx.Response:
         return await client.post("/transcribe", content=body, headers={"Content-Type": content_type})
@@ -113,81 +113,83 @@ def send_form(client: httpx.AsyncClient) -> Callable[..., Awaitable[httpx.Respon
 
 @pytest.fixture
 def upload(client: httpx.AsyncClient, wav: bytes) -> Callable[..., Awaitable[httpx.Response]]:
-    """Posts a good recording, or another one, with texts as the form's other fields."""
+    """Post the recording `wav`, or another one, with texts as the form's other fields."""
 
     async def send(data: bytes = wav, key: str = "", **texts: str) -> httpx.Response:
-        form = {"audio_file": ("question.wav", data)}
-        return await client.post("/transcribe", files=form, data=texts, headers={"Idempotency-Key": key} if key else {})
+        headers = {"Idempotency-Key": key} if key else {}
+        return await client.post(
+            "/transcribe", files={"audio_file": ("question.wav", data)}, data=texts, headers=headers
+        )
 
     return send
 
 
 @pytest.fixture
 def claim(fake_queue: Queue) -> Callable[[Stage], Awaitable[Claim]]:
-    """Begins the next task of a stage as a worker would, but without waiting, which fakeredis cannot."""
+    """Claim and begin the next task of a stage. Does not wait for one, since fakeredis has no blocking move."""
 
     async def claim(stage: Stage) -> Claim:
         held = KEYS["HELD"] + "worker"
         task = await fake_queue.redis.client.lmove(KEYS["QUEUE"] + stage, held, "RIGHT", "LEFT")
-        claimed = await fake_queue.begin("worker", stage, uuid4().hex, task)
-        assert isinstance(claimed, Claim)
-        return claimed
+        result = await fake_queue.begin("worker", stage, uuid4().hex, task)
+        assert isinstance(result, Claim)
+        return result
 
     return claim
 
 
 @pytest.fixture
-def work(fake_queue: Queue, claim: Callable[[Stage], Awaitable[Claim]]) -> Callable[..., Awaitable[Claim]]:
-    """Does the next task of a stage as a worker would: `work(stage, fields, next tasks)`."""
+def run_task(fake_queue: Queue, claim: Callable[[Stage], Awaitable[Claim]]) -> Callable[..., Awaitable[Claim]]:
+    """Claim and commit the next task of a stage: `run_task(stage, fields, next_tasks)`."""
 
-    async def work(stage: Stage, fields: dict[str, str], following: Sequence[NewTask] = ()) -> Claim:
-        claimed = await claim(stage)
-        assert await fake_queue.commit("worker", claimed, Outcome(fields, following)) == "committed"
-        return claimed
+    async def run_task(stage: Stage, fields: dict[str, str], next_tasks: Sequence[NewTask] = ()) -> Claim:
+        task = await claim(stage)
+        assert await fake_queue.commit("worker", task, Outcome(fields, next_tasks)) == "committed"
+        return task
 
-    return work
+    return run_task
 
 
 @pytest.fixture
-def complete(work: Callable[..., Awaitable[Claim]], volume: Path, wav: bytes) -> Callable[[str], Awaitable[None]]:
-    """Takes the job that waits, which must be the only one, through all stages."""
+def complete(run_task: Callable[..., Awaitable[Claim]], volume: Path, wav: bytes) -> Callable[[str], Awaitable[None]]:
+    """Run the only waiting job through all its stages."""
 
     async def complete(job_id: str) -> None:
-        await work(
+        await run_task(
             "stt",
             {"transcript": "What is it?", "language": "en", "input_duration_s": "0.1"}
             | {"engine:stt": "ear", "model:stt": "tiny"},
             [(task_name("llm", job_id), "")],
         )
-        await work(
+        await run_task(
             "llm",
             {"response": "It is so.", "engine:llm": "mind", "model:llm": "small"},
             [(task_name("tts", job_id), "")],
         )
         (volume / "output" / f"{job_id}_response.wav").write_bytes(wav)
-        spoken = {"audio_path": f"output/{job_id}_response.wav", "duration_s": "0.1", "engine:tts": "mouth"}
-        await work("tts", spoken)
+        outcome = {"audio_path": f"output/{job_id}_response.wav", "duration_s": "0.1", "engine:tts": "mouth"}
+        await run_task("tts", outcome)
 
     return complete
 
 
-class Connection:
-    """A client that sends what it likes, when it likes."""
+class RawConnection:
+    """A socket to the API that sends any bytes at any time."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
 
-    def send(self, *pieces: bytes) -> None:
-        for piece in pieces:
-            self._socket.sendall(piece)
+    def send(self, *chunks: bytes) -> None:
+        for chunk in chunks:
+            self._socket.sendall(chunk)
 
-    def answer(self) -> tuple[http.client.HTTPResponse, bytes]:
+    def read_response(self) -> tuple[http.client.HTTPResponse, bytes]:
         response = http.client.HTTPResponse(self._socket)
         response.begin()
         return response, response.read()
 
     def is_closed(self) -> bool:
-        """Whether the server has closed the connection, or does within the timeout."""
+        """Return True once the server has closed the connection, and fail after the socket's timeout."""
         try:
             return self._socket.recv(1) == b""
         except ConnectionResetError:
@@ -199,7 +201,7 @@ class Connection:
 
 @pytest.fixture
 def port(settings: ApiSettings, fake_queue: Queue, logs: object) -> Iterator[int]:
-    """Where uvicorn serves the API, set up as in the product."""
+    """The port on which uvicorn serves the API with the product's options."""
     config = uvicorn.Config(
         create_app(settings, fake_queue),
         host="127.0.0.1",
@@ -209,9 +211,7 @@ def port(settings: ApiSettings, fake_queue: Queue, logs: object) -> Iterator[int
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: server.started)
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     thread.join(timeout=20)
@@ -219,28 +219,28 @@ def port(settings: ApiSettings, fake_queue: Queue, logs: object) -> Iterator[int
 
 
 @pytest.fixture
-def connect(port: int) -> Iterator[Callable[[], Connection]]:
-    """Opens a connection to the API."""
-    opened: list[Connection] = []
+def connect(port: int) -> Iterator[Callable[[], RawConnection]]:
+    """Open a connection to the API."""
+    connections: list[RawConnection] = []
 
-    def connect() -> Connection:
-        opened.append(Connection(port))
-        return opened[-1]
+    def connect() -> RawConnection:
+        connections.append(RawConnection(port))
+        return connections[-1]
 
     yield connect
-    for connection in opened:
+    for connection in connections:
         connection.close()
 
 
 @pytest.fixture
-async def growing(
+async def growing_answer(
     client: httpx.AsyncClient,
     upload: Callable[..., Awaitable[httpx.Response]],
     fake_queue: Queue,
     volume: Path,
     claim: Callable[[Stage], Awaitable[Claim]],
 ) -> GrowingAnswer:
-    """The answer to a question that has been heard."""
+    """The answer to a question that has been uploaded and transcribed."""
     job_id = (await upload()).json()["job_id"]
     answer = GrowingAnswer(job_id, fake_queue, Storage(volume), claim)
     await answer.transcribe()
@@ -248,11 +248,11 @@ async def growing(
 
 
 @pytest.fixture
-def listen(app: FastAPI, growing: GrowingAnswer) -> Callable[..., Listener]:
-    """Somebody who listens to that answer."""
+def listen(app: FastAPI, growing_answer: GrowingAnswer) -> Callable[..., Listener]:
+    """Request the growing answer's audio, or another path."""
 
     def listen(query: str = "", path: str = "", method: str = "GET", **headers: str) -> Listener:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return Listener(app, (path or f"/audio/{growing.job_id}") + query, named, method)
+        header_names = {name.replace("_", "-"): value for name, value in headers.items()}
+        return Listener(app, (path or f"/audio/{growing_answer.job_id}") + query, header_names, method)
 
     return listen

@@ -1,4 +1,4 @@
-"""Keys: what opens the API, and that nothing else does."""
+"""API keys: each of the set keys gives access, and nothing else does."""
 
 import base64
 from collections.abc import Callable, MutableMapping
@@ -11,37 +11,40 @@ from pydantic import ValidationError
 
 from api.settings import ApiSettings
 
-ONE, OTHER = "correct-horse-battery", "staple:with:colons!!"
+KEY = "correct-horse-battery"
+
+#: Basic authentication separates user and password by a colon, and a key may hold some too.
+OTHER_KEY = "staple:with:colons!!"
 
 
-def basic(password: str, user: str = "anybody") -> str:
+def basic_auth(password: str, user: str = "user") -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 @pytest.fixture
 def settings(settings: ApiSettings) -> ApiSettings:
-    return ApiSettings(data_dir=settings.data_dir, api_keys=f"{ONE}, {OTHER}")
+    return ApiSettings(data_dir=settings.data_dir, api_keys=f"{KEY}, {OTHER_KEY}")
 
 
-@pytest.mark.parametrize("key", [ONE, OTHER])
+@pytest.mark.parametrize("key", [KEY, OTHER_KEY])
 @pytest.mark.parametrize(
     "header",
     [
         lambda key: {"Authorization": f"Bearer {key}"},
         lambda key: {"authorization": f"bearer  {key}"},
         lambda key: {"X-API-Key": key},
-        lambda key: {"Authorization": basic(key)},
-        lambda key: {"Authorization": basic(key, user="")},
+        lambda key: {"Authorization": basic_auth(key)},
+        lambda key: {"Authorization": basic_auth(key, user="")},
         lambda key: {"Authorization": "Bearer wrong", "X-API-Key": key},
     ],
-    ids=["bearer", "small letters", "X-API-Key", "basic", "basic without a user", "a right and a wrong one"],
+    ids=["bearer", "lower case", "X-API-Key", "basic", "basic without a user", "one right and one wrong"],
 )
-async def test_each_key_opens_in_each_way(
+async def test_each_key_is_accepted_in_each_header(
     client: httpx.AsyncClient, key: str, header: Callable[[str], dict[str, str]]
 ) -> None:
-    """A program, a script and a browser's own prompt all have their way to carry a key."""
-    answer = await client.get(f"/status/{'a' * 32}", headers=header(key))
-    assert answer.json()["code"] == "job_not_found"
+    """Each key gives access as a bearer token, as X-API-Key and as the password of Basic authentication."""
+    response = await client.get(f"/status/{'a' * 32}", headers=header(key))
+    assert response.json()["code"] == "job_not_found"
 
 
 @pytest.mark.parametrize(
@@ -51,26 +54,26 @@ async def test_each_key_opens_in_each_way(
         {"Authorization": ""},
         {"Authorization": "Bearer"},
         {"Authorization": "Bearer "},
-        {"Authorization": f"Bearer {ONE[:-1]}"},
-        {"Authorization": f"Bearer {ONE}, {OTHER}"},
-        {"Authorization": f"Basic {ONE}"},
+        {"Authorization": f"Bearer {KEY[:-1]}"},
+        {"Authorization": f"Bearer {KEY}, {OTHER_KEY}"},
+        {"Authorization": f"Basic {KEY}"},
         {"Authorization": "Basic é"},
-        {"Authorization": basic("wrong", user=ONE)},
-        {"Authorization": f"Digest {ONE}"},
+        {"Authorization": basic_auth("wrong", user=KEY)},
+        {"Authorization": f"Digest {KEY}"},
         {"X-API-Key": ""},
-        {"X-API-Key": ONE.upper()},
+        {"X-API-Key": KEY.upper()},
         {"X-API-Key": "\xff" * 20},
-        {"Cookie": f"key={ONE}"},
+        {"Cookie": f"key={KEY}"},
     ],
 )
-async def test_nothing_else_opens(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
-    """Whatever is not one of the keys is 401, which says how to send one."""
+async def test_anything_but_a_key_is_refused(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    """A request without a valid key gets 401 with the accepted schemes in WWW-Authenticate."""
     raw = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
-    answer = await client.get(f"/status/{'a' * 32}", headers=raw)
-    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["www-authenticate"].startswith("Basic ")
-    assert "Bearer" in answer.headers["www-authenticate"]
+    response = await client.get(f"/status/{'a' * 32}", headers=raw)
+    assert (response.status_code, response.json()["code"]) == (401, "unauthorized")
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["www-authenticate"].startswith("Basic ")
+    assert "Bearer" in response.headers["www-authenticate"]
 
 
 @pytest.mark.parametrize(
@@ -93,75 +96,75 @@ async def test_nothing_else_opens(client: httpx.AsyncClient, headers: dict[str, 
         ("OPTIONS", "/transcribe"),
     ],
 )
-async def test_everything_is_closed(client: httpx.AsyncClient, method: str, path: str) -> None:
-    """Without a key nobody learns so much as what exists."""
+async def test_every_path_needs_a_key(client: httpx.AsyncClient, method: str, path: str) -> None:
+    """A request without a key gets 401 on any path, so that it does not reveal which paths exist."""
     assert (await client.request(method, path)).status_code == 401
 
 
-async def test_every_route_is_closed(client: httpx.AsyncClient, app: FastAPI) -> None:
-    """A route that somebody adds is closed too, unless it is one of the two probes."""
-    answers = {path: (await client.get(path)).status_code for path in app.openapi()["paths"]}
-    assert {path for path, status in answers.items() if status != 401} == {"/healthz", "/readyz"}
+async def test_every_documented_path_but_the_probes_needs_a_key(client: httpx.AsyncClient, app: FastAPI) -> None:
+    """Every path of the OpenAPI document needs a key, except the two health probes."""
+    statuses = {path: (await client.get(path)).status_code for path in app.openapi()["paths"]}
+    assert {path for path, status in statuses.items() if status != 401} == {"/healthz", "/readyz"}
 
 
-async def test_the_document_demands_a_key(client: httpx.AsyncClient) -> None:
-    """Whoever reads the OpenAPI document, and may, sees that every call but the probes needs one of three schemes."""
-    document = (await client.get("/openapi.json", headers={"X-API-Key": ONE})).json()
+async def test_the_openapi_document_names_the_key_schemes(client: httpx.AsyncClient) -> None:
+    """In the OpenAPI document, every operation but the probes requires one of the three schemes."""
+    document = (await client.get("/openapi.json", headers={"X-API-Key": KEY})).json()
     schemes = [{"bearer": []}, {"header": []}, {"basic": []}]
     assert document["paths"]["/transcribe"]["post"]["security"] == schemes
     assert document["paths"]["/healthz"]["get"]["security"] == []
 
 
 async def test_a_body_is_not_read_without_a_key(app: FastAPI) -> None:
-    """A stranger's recording is not even received."""
-    read = False
+    """A request without a key is refused before its body is received."""
+    body_was_read = False
 
     async def receive() -> MutableMapping[str, Any]:
-        nonlocal read
-        read = True
+        nonlocal body_was_read
+        body_was_read = True
         return {"type": "http.disconnect"}
 
     statuses: list[int] = []
-    lengths: list[int] = []
+    body_sizes: list[int] = []
 
     async def send(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
-            assert not read
+            assert not body_was_read
         else:
-            lengths.append(len(message["body"]))
+            body_sizes.append(len(message["body"]))
 
     headers = [(b"content-length", b"1000"), (b"content-type", b"multipart/form-data; boundary=x")]
     scope = {"type": "http", "method": "POST", "path": "/transcribe", "query_string": b"", "headers": headers}
     await app(scope, receive, send)
     assert statuses == [401]
-    assert sum(lengths) > 0
+    assert sum(body_sizes) > 0
 
 
-@pytest.mark.parametrize("keys", ["short", f"{ONE},short", "ä" * 20, "a key with some spaces"])
-def test_a_weak_key_is_refused_at_the_start(keys: str) -> None:
-    """Nobody runs the service with a key that can be guessed, or that no header can carry; the key is not told."""
+@pytest.mark.parametrize("keys", ["short", f"{KEY},short", "ä" * 20, "a key with some spaces"])
+def test_a_weak_key_is_refused_at_startup(keys: str) -> None:
+    """A key that is short or does not fit a header is refused at startup, and the error does not repeat it."""
     with pytest.raises(ValidationError) as error:
         ApiSettings(api_keys=keys)
-    fault = error.value.errors()[0]
-    assert fault["loc"] == ("api_keys",)
-    assert "16 characters" in fault["msg"]
-    assert keys not in fault["msg"]
+    error_details = error.value.errors()[0]
+    assert error_details["loc"] == ("api_keys",)
+    assert "16 characters" in error_details["msg"]
+    assert keys not in error_details["msg"]
 
 
 @pytest.mark.parametrize("setting", ["api_keys", "api_hosts"])
-@pytest.mark.parametrize("written", [",", " ", " , ,"])
-def test_a_list_of_nothing_is_refused_at_the_start(setting: str, written: str) -> None:
-    """An operator who has written something, of which nothing is left, does not get a service that is open to all."""
+@pytest.mark.parametrize("value", [",", " ", " , ,"])
+def test_a_list_of_only_commas_is_refused_at_startup(setting: str, value: str) -> None:
+    """A setting of only commas and blanks is refused, so that a typo does not open the service to all."""
     with pytest.raises(ValidationError) as error:
-        ApiSettings(**{setting: written})
-    fault = error.value.errors()[0]
-    assert fault["loc"] == (setting,)
-    assert "nothing between the commas" in fault["msg"]
+        ApiSettings(**{setting: value})
+    error_details = error.value.errors()[0]
+    assert error_details["loc"] == (setting,)
+    assert "nothing between the commas" in error_details["msg"]
     assert ApiSettings(**{setting: ""}) == ApiSettings()
 
 
-def test_keys_are_not_told(settings: ApiSettings) -> None:
-    """Whoever prints the settings prints no key."""
-    assert ONE not in repr(settings)
-    assert ONE not in settings.model_dump_json()
+def test_keys_are_not_printed(settings: ApiSettings) -> None:
+    """The printed and the serialized settings hold no key."""
+    assert KEY not in repr(settings)
+    assert KEY not in settings.model_dump_json()

@@ -1,4 +1,4 @@
-"""The spoken answer: when there is one, whole or in part."""
+"""GET /audio of a completed job: the whole file, ranges of it, and its errors."""
 
 import asyncio
 import os
@@ -21,111 +21,111 @@ async def job_id(upload: Send) -> str:
 
 
 @pytest.fixture
-async def answered(job_id: str, complete: Callable[[str], Awaitable[None]]) -> str:
-    """The address of an answer that is there."""
+async def audio_url(job_id: str, complete: Callable[[str], Awaitable[None]]) -> str:
+    """The URL of a completed answer."""
     await complete(job_id)
     return f"/audio/{job_id}"
 
 
-async def test_who_asks_before_its_time_gets_the_answer_when_it_is_there(
+async def test_an_early_request_waits_for_the_answer(
     client: httpx.AsyncClient, job_id: str, complete: Callable[[str], Awaitable[None]], wav: bytes
 ) -> None:
-    """The call stays open until there is something to hear."""
-    asking = asyncio.create_task(client.get(f"/audio/{job_id}"))
+    """A request for the audio stays open until the job is completed, and then gets the file."""
+    request = asyncio.create_task(client.get(f"/audio/{job_id}"))
     await asyncio.sleep(0.1)
-    assert not asking.done()
+    assert not request.done()
     await complete(job_id)
-    answer = await asking
-    assert (answer.status_code, answer.content) == (200, wav)
-    assert answer.headers["content-type"] == "audio/wav"
+    response = await request
+    assert (response.status_code, response.content) == (200, wav)
+    assert response.headers["content-type"] == "audio/wav"
 
 
-async def test_the_whole_answer_is_sent(client: httpx.AsyncClient, answered: str, wav: bytes) -> None:
-    """As audio, with its length, and a name to save it under."""
-    answer = await client.get(answered)
-    assert (answer.status_code, answer.content) == (200, wav)
-    assert answer.headers["content-type"] == "audio/wav"
-    assert answer.headers["content-length"] == str(len(wav))
-    assert answer.headers["accept-ranges"] == "bytes"
-    assert "_response.wav" in answer.headers["content-disposition"]
+async def test_the_whole_answer_is_sent(client: httpx.AsyncClient, audio_url: str, wav: bytes) -> None:
+    """The whole file is sent as audio/wav, with its length and a file name."""
+    response = await client.get(audio_url)
+    assert (response.status_code, response.content) == (200, wav)
+    assert response.headers["content-type"] == "audio/wav"
+    assert response.headers["content-length"] == str(len(wav))
+    assert response.headers["accept-ranges"] == "bytes"
+    assert "_response.wav" in response.headers["content-disposition"]
 
 
-async def test_a_head_request_tells_the_length(client: httpx.AsyncClient, answered: str, wav: bytes) -> None:
-    """Players ask for the size first, without the sound."""
-    answer = await client.head(answered)
-    assert (answer.status_code, answer.content) == (200, b"")
-    assert answer.headers["content-length"] == str(len(wav))
+async def test_a_head_request_returns_the_length(client: httpx.AsyncClient, audio_url: str, wav: bytes) -> None:
+    """HEAD returns the file's length without the body, for players that ask for the size first."""
+    response = await client.head(audio_url)
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers["content-length"] == str(len(wav))
 
 
 @pytest.mark.parametrize(
-    ("wanted", "start", "stop"), [("0-99", 0, 100), ("100-", 100, None), ("-44", -44, None), ("0-999999", 0, None)]
+    ("byte_range", "start", "stop"), [("0-99", 0, 100), ("100-", 100, None), ("-44", -44, None), ("0-999999", 0, None)]
 )
-async def test_a_part_of_the_answer_is_sent(
-    client: httpx.AsyncClient, answered: str, wav: bytes, wanted: str, start: int, stop: int | None
+async def test_a_range_of_the_answer_is_sent(
+    client: httpx.AsyncClient, audio_url: str, wav: bytes, byte_range: str, start: int, stop: int | None
 ) -> None:
-    """A player that seeks gets just the bytes that it asks for."""
-    answer = await client.get(answered, headers={"Range": f"bytes={wanted}"})
-    assert (answer.status_code, answer.content) == (206, wav[start:stop])
-    assert answer.headers["content-range"].endswith(f"/{len(wav)}")
+    """A range request gets exactly the requested bytes, for players that seek."""
+    response = await client.get(audio_url, headers={"Range": f"bytes={byte_range}"})
+    assert (response.status_code, response.content) == (206, wav[start:stop])
+    assert response.headers["content-range"].endswith(f"/{len(wav)}")
 
 
-async def test_a_part_beyond_the_end_is_refused(client: httpx.AsyncClient, answered: str, wav: bytes) -> None:
-    """416 tells how long the file is."""
-    answer = await client.get(answered, headers={"Range": f"bytes={len(wav)}-"})
-    assert (answer.status_code, answer.json()["code"]) == (416, "no_such_range")
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["content-range"] == f"bytes */{len(wav)}"
+async def test_a_range_beyond_the_end_is_refused(client: httpx.AsyncClient, audio_url: str, wav: bytes) -> None:
+    """A range beyond the end gets 416 with the file's length."""
+    response = await client.get(audio_url, headers={"Range": f"bytes={len(wav)}-"})
+    assert (response.status_code, response.json()["code"]) == (416, "no_such_range")
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["content-range"] == f"bytes */{len(wav)}"
 
 
-@pytest.mark.parametrize("wanted", ["", "bytes", "bytes=", "bytes=-", "bytes=b-a", "seconds=1-2", "bytes=5-2"])
-async def test_a_range_that_makes_no_sense_is_ignored(
-    client: httpx.AsyncClient, answered: str, wav: bytes, wanted: str
+@pytest.mark.parametrize("byte_range", ["", "bytes", "bytes=", "bytes=-", "bytes=b-a", "seconds=1-2", "bytes=5-2"])
+async def test_an_invalid_range_is_ignored(
+    client: httpx.AsyncClient, audio_url: str, wav: bytes, byte_range: str
 ) -> None:
-    """The whole answer is sent, as HTTP wants it."""
-    answer = await client.get(answered, headers={"Range": wanted})
-    assert (answer.status_code, answer.content) == (200, wav)
+    """An invalid Range header is ignored and the whole file is sent, as HTTP requires."""
+    response = await client.get(audio_url, headers={"Range": byte_range})
+    assert (response.status_code, response.content) == (200, wav)
 
 
-async def test_a_job_that_failed_has_no_audio(
+async def test_a_failed_job_has_no_audio(
     client: httpx.AsyncClient, job_id: str, fake_queue: Queue, claim: Callable[[Stage], Awaitable[Claim]]
 ) -> None:
-    """410: there is nothing to wait for, and the status says why."""
-    claimed = await claim("stt")
-    await fake_queue.dead_letter("worker", claimed, "no_speech", "No speech was found.")
-    answer = await client.get(f"/audio/{job_id}")
-    assert (answer.status_code, answer.json()["code"]) == (410, "no_audio")
-    assert f"/status/{job_id}" in answer.json()["detail"]
+    """The audio of a failed job is 410, and the detail points to the job's status."""
+    task = await claim("stt")
+    await fake_queue.dead_letter("worker", task, "no_speech", "No speech was found.")
+    response = await client.get(f"/audio/{job_id}")
+    assert (response.status_code, response.json()["code"]) == (410, "no_audio")
+    assert f"/status/{job_id}" in response.json()["detail"]
 
 
 async def test_a_cancelled_job_has_no_audio(client: httpx.AsyncClient, job_id: str) -> None:
-    """What was cancelled is never spoken."""
+    """The audio of a cancelled job is 410."""
     await client.delete(f"/jobs/{job_id}")
     assert (await client.get(f"/audio/{job_id}")).status_code == 410
 
 
 async def test_audio_that_was_removed_from_the_volume_is_gone(
-    client: httpx.AsyncClient, answered: str, job_id: str, volume: Path
+    client: httpx.AsyncClient, audio_url: str, job_id: str, volume: Path
 ) -> None:
-    """A file that somebody has removed by hand is 410, without its path."""
+    """An answer whose file was removed from the volume is 410, without the file's path."""
     (volume / "output" / f"{job_id}_response.wav").unlink()
-    answer = await client.get(answered)
-    assert (answer.status_code, answer.json()["code"]) == (410, "no_audio")
-    assert str(volume) not in answer.text
+    response = await client.get(audio_url)
+    assert (response.status_code, response.json()["code"]) == (410, "no_audio")
+    assert str(volume) not in response.text
 
 
 @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-9"}, {"Range": "bytes=0-9,20-29"}])
-async def test_audio_that_is_removed_while_it_is_asked_for_is_gone(
-    client: httpx.AsyncClient, answered: str, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+async def test_audio_that_is_removed_during_the_request_is_gone(
+    client: httpx.AsyncClient, audio_url: str, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
 ) -> None:
-    """Who asks in the moment in which somebody else deletes is told so as well, however it asks."""
+    """A file that is deleted between two steps of a request is 410, for whole files and for ranges."""
     stat = Path.stat
 
-    def stat_and_lose(path: Path, **options: bool) -> os.stat_result:
-        found = stat(path, **options)
+    def stat_and_delete(path: Path, **options: bool) -> os.stat_result:
+        result = stat(path, **options)
         if path.name.endswith("_response.wav"):
             path.unlink()
-        return found
+        return result
 
-    monkeypatch.setattr(Path, "stat", stat_and_lose)
-    answer = await client.get(answered, headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (410, "no_audio")
+    monkeypatch.setattr(Path, "stat", stat_and_delete)
+    response = await client.get(audio_url, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (410, "no_audio")

@@ -1,4 +1,4 @@
-"""An answer as Opus or MP3, encoded while it is being made and sent."""
+"""Answers as Opus and MP3, encoded while they are being made and sent."""
 
 import io
 import threading
@@ -20,178 +20,185 @@ Listen = Callable[..., Listener]
 
 COMPRESSED = pytest.mark.parametrize("kind", ["ogg", "mp3"])
 
-#: What of the sound an encoder may keep to itself until more comes: a page of Opus, or the frames that MP3 looks ahead.
-HELD_BACK_S = 0.15
+#: The most sound that an encoder buffers before it writes: a page of Opus, or the frames that MP3 looks ahead.
+ENCODER_DELAY_S = 0.15
 
 
 def tone(hertz: float, seconds: float = 1.0, rate_hz: int = RATE_HZ) -> NDArray[np.int16]:
     return (8_000 * np.sin(np.arange(round(seconds * rate_hz)) * 2 * np.pi * hertz / rate_hz)).astype(np.int16)
 
 
-def decoded(body: bytes) -> tuple[NDArray[np.float32], int]:
-    """The sound, also of a part, and its rate."""
-    pieces = []
+def decode(body: bytes) -> tuple[NDArray[np.float32], int]:
+    """The samples of a file or of its beginning, and their rate."""
+    frames = []
     with av.open(io.BytesIO(body)) as container:
         rate_hz = container.streams.audio[0].rate
         for frame in container.decode(audio=0):
-            sound = frame.to_ndarray().reshape(-1)
-            pieces.append(sound.astype(np.float32) / (32_768 if sound.dtype == np.int16 else 1))
-    return np.concatenate(pieces or [np.zeros(0, np.float32)]), rate_hz
+            samples = frame.to_ndarray().reshape(-1)
+            frames.append(samples.astype(np.float32) / (32_768 if samples.dtype == np.int16 else 1))
+    return np.concatenate(frames or [np.zeros(0, np.float32)]), rate_hz
 
 
 def pitch(sound: NDArray[np.float32], rate_hz: int) -> float:
+    """The loudest frequency in Hz."""
     spectrum = np.abs(np.fft.rfft(sound))
     return float(np.argmax(spectrum) * rate_hz / len(sound))
 
 
 @COMPRESSED
-async def test_the_first_segment_comes_before_the_second_is_there(
-    listen: Listen, growing: GrowingAnswer, kind: str
+async def test_the_first_segment_is_sent_before_the_second_exists(
+    listen: Listen, growing_answer: GrowingAnswer, kind: str
 ) -> None:
-    """Nearly all of it can be heard at once; and in the end all can, with nothing added between."""
+    """Nearly all of the first segment is sent before the second exists, and both together make one gapless file."""
     async with listen(f"?format={kind}") as listener:
-        await growing.write("One.", "Two.")
-        await growing.speak(tone(440))
+        await growing_answer.write("One.", "Two.")
+        await growing_answer.synthesize(tone(440))
         body = b""
-        while (heard_s := seconds(body)) < 1 - HELD_BACK_S:
-            body = await listener.until(len(body) + 1)
-        assert heard_s <= 1.1
+        while (received_s := decoded_seconds(body)) < 1 - ENCODER_DELAY_S:
+            body = await listener.read(len(body) + 1)
+        assert received_s <= 1.1
         assert listener.headers["content-type"] == {"ogg": "audio/ogg", "mp3": "audio/mpeg"}[kind]
-        await growing.speak(tone(880))
-        await growing.stop_writing()
-        await growing.join()
-        sound, rate_hz = decoded(await listener.to_the_end())
-    assert listener.is_whole
+        await growing_answer.synthesize(tone(880))
+        await growing_answer.finish_writing()
+        await growing_answer.join()
+        sound, rate_hz = decode(await listener.read_to_end())
+    assert listener.is_complete
     assert len(sound) / rate_hz == pytest.approx(2, abs=0.11)
     assert pitch(sound[: rate_hz * 9 // 10], rate_hz) == pytest.approx(440, abs=5)
     assert pitch(sound[-rate_hz * 8 // 10 :], rate_hz) == pytest.approx(880, abs=5)
 
 
-def seconds(body: bytes) -> float:
+def decoded_seconds(body: bytes) -> float:
+    """The length of what can be decoded so far."""
     try:
-        sound, rate_hz = decoded(body)
-    except av.FFmpegError:  # not yet enough to tell what it is
+        sound, rate_hz = decode(body)
+    except av.FFmpegError:  # not yet enough bytes to recognize the format
         return 0
     return len(sound) / rate_hz
 
 
 @COMPRESSED
-async def test_a_finished_answer_is_encoded_from_its_file(listen: Listen, growing: GrowingAnswer, kind: str) -> None:
-    """Also long afterwards, with a name to save it under."""
-    await growing.write("One.")
-    await growing.speak(tone(440, seconds=3))
-    await growing.stop_writing()
-    await growing.join()
+async def test_a_finished_answer_is_encoded_from_its_file(
+    listen: Listen, growing_answer: GrowingAnswer, kind: str
+) -> None:
+    """A completed answer is encoded from its file, with a file name, and is smaller than the WAV."""
+    await growing_answer.write("One.")
+    await growing_answer.synthesize(tone(440, seconds=3))
+    await growing_answer.finish_writing()
+    await growing_answer.join()
     async with listen(f"?format={kind}") as listener:
-        sound, rate_hz = decoded(await listener.to_the_end())
+        sound, rate_hz = decode(await listener.read_to_end())
     assert len(sound) / rate_hz == pytest.approx(3, abs=0.11)
     assert pitch(sound, rate_hz) == pytest.approx(440, abs=2)
     assert 0.1 < float(np.sqrt(np.mean(sound**2))) < 0.25
-    assert listener.headers["content-disposition"].endswith(f'{growing.job_id}_response.{kind}"')
+    assert listener.headers["content-disposition"].endswith(f'{growing_answer.job_id}_response.{kind}"')
     assert len(listener.body) < 3 * RATE_HZ * 2 / 3
 
 
 @COMPRESSED
 @pytest.mark.parametrize("rate_hz", [8_000, 10_000, 16_000, 22_050, 24_000, 44_100, 48_000])
 def test_a_voice_may_have_any_rate(kind: formats.Encoded, rate_hz: int) -> None:
-    """One that the codec does not know is brought to one that it does, and keeps its pitch and length."""
+    """A sample rate that the codec does not support is resampled to one that it does, with the same pitch and
+    length."""
     encoder = Encoder(kind, rate_hz)
-    pieces = [encoder.encode(tone(600, 0.7, rate_hz).tobytes()), encoder.finish()]
-    sound, own_rate_hz = decoded(b"".join(pieces))
-    assert own_rate_hz >= rate_hz
-    assert 0.69 < len(sound) / own_rate_hz < 0.9, "more is added than the silence that fills a frame"
-    assert pitch(sound, own_rate_hz) == pytest.approx(600, abs=10)
+    body = encoder.encode(tone(600, 0.7, rate_hz).tobytes()) + encoder.finish()
+    sound, encoded_rate_hz = decode(body)
+    assert encoded_rate_hz >= rate_hz
+    assert 0.69 < len(sound) / encoded_rate_hz < 0.9, "more is added than the silence that pads a frame"
+    assert pitch(sound, encoded_rate_hz) == pytest.approx(600, abs=10)
 
 
-async def test_an_offset_is_for_wav(client: httpx.AsyncClient, growing: GrowingAnswer) -> None:
-    """A byte of a compressed answer is none in particular: 416 says what to do."""
-    answer = await client.get(f"/audio/{growing.job_id}?format=ogg&offset=10")
-    assert (answer.status_code, answer.json()["code"]) == (416, "offset_needs_wav")
-    assert "format=wav" in answer.json()["detail"]
+async def test_an_offset_needs_wav(client: httpx.AsyncClient, growing_answer: GrowingAnswer) -> None:
+    """An offset into a compressed answer is 416, and the detail points to WAV."""
+    response = await client.get(f"/audio/{growing_answer.job_id}?format=ogg&offset=10")
+    assert (response.status_code, response.json()["code"]) == (416, "offset_needs_wav")
+    assert "format=wav" in response.json()["detail"]
 
 
-async def test_an_unknown_format_is_refused(client: httpx.AsyncClient, growing: GrowingAnswer) -> None:
-    """422 names those that there are."""
-    answer = await client.get(f"/audio/{growing.job_id}?format=flac")
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-    assert "'wav', 'ogg' or 'mp3'" in answer.json()["detail"]
-
-
-@COMPRESSED
-async def test_an_answer_that_begins_anew_breaks_off(listen: Listen, growing: GrowingAnswer, kind: str) -> None:
-    """As a WAV does: without the last chunk."""
-    async with listen(f"?format={kind}") as listener:
-        await growing.write("One.", "Two.")
-        await growing.speak()
-        await listener.until(1)
-        await growing.write_anew()
-        await growing.write("Another.")
-        await listener.to_the_end()
-        assert not listener.is_whole
+async def test_an_unknown_format_is_refused(client: httpx.AsyncClient, growing_answer: GrowingAnswer) -> None:
+    """An unknown format is 422, and the detail lists the supported ones."""
+    response = await client.get(f"/audio/{growing_answer.job_id}?format=flac")
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_request")
+    assert "'wav', 'ogg' or 'mp3'" in response.json()["detail"]
 
 
 @COMPRESSED
-async def test_who_leaves_gives_the_encoder_back(
-    app: FastAPI, listen: Listen, growing: GrowingAnswer, kind: str, monkeypatch: pytest.MonkeyPatch
+async def test_a_restarted_answer_ends_the_response_early(
+    listen: Listen, growing_answer: GrowingAnswer, kind: str
 ) -> None:
-    """At once, and off the event loop, as it was used."""
+    """A response whose answer is restarted ends without a last chunk, as a WAV does."""
+    async with listen(f"?format={kind}") as listener:
+        await growing_answer.write("One.", "Two.")
+        await growing_answer.synthesize()
+        await listener.read(1)
+        await growing_answer.restart()
+        await growing_answer.write("Another.")
+        await listener.read_to_end()
+        assert not listener.is_complete
+
+
+@COMPRESSED
+async def test_a_disconnected_listener_frees_its_encoder(
+    app: FastAPI, listen: Listen, growing_answer: GrowingAnswer, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listener holds no encoder while it waits, and its encoder is closed off the event loop when it disconnects."""
     threads = []
     close = Encoder.close
 
-    def noted(encoder: Encoder) -> None:
+    def record_close(encoder: Encoder) -> None:
         close(encoder)
         threads.append(threading.current_thread().name)
 
-    monkeypatch.setattr(Encoder, "close", noted)
+    monkeypatch.setattr(Encoder, "close", record_close)
     encoding = app.state.cascade.encoding
     async with listen(f"?format={kind}") as listener:
-        await growing.write("One.", "Two.")
-        assert encoding.encoders == 0, "whoever only waits has none"
-        await growing.speak()
-        await listener.until(1)
+        await growing_answer.write("One.", "Two.")
+        assert encoding.encoders == 0, "a listener that waits has no encoder"
+        await growing_answer.synthesize()
+        await listener.read(1)
         assert encoding.encoders == 1
     assert encoding.encoders == app.state.cascade.feeds.followers == 0
     encoding.close()
     assert [name.partition("_")[0] for name in threads] == ["encoding"]
 
 
-async def test_there_are_only_so_many_encoders(
-    listen: Listen, growing: GrowingAnswer, monkeypatch: pytest.MonkeyPatch
+async def test_the_number_of_encoders_is_limited(
+    listen: Listen, growing_answer: GrowingAnswer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who is one too many is told to come back, or to take WAV."""
+    """A listener above the limit of encoders gets 503 with Retry-After, and is served once an encoder is free."""
     monkeypatch.setattr(formats, "_MOST_ENCODERS", 1)
-    await growing.write("One.", "Two.")
-    await growing.speak()
+    await growing_answer.write("One.", "Two.")
+    await growing_answer.synthesize()
     async with listen("?format=ogg") as listener:
-        await listener.until(1)
-        async with listen("?format=mp3") as another:
-            await another.to_the_end()
-        assert (another.status, "retry-after" in another.headers) == (503, True)
-        assert b"too_many_encodings" in another.body
-    async with listen("?format=mp3") as another:
-        await another.until(1)
-        assert another.status == 200
+        await listener.read(1)
+        async with listen("?format=mp3") as other_listener:
+            await other_listener.read_to_end()
+        assert (other_listener.status, "retry-after" in other_listener.headers) == (503, True)
+        assert b"too_many_encodings" in other_listener.body
+    async with listen("?format=mp3") as other_listener:
+        await other_listener.read(1)
+        assert other_listener.status == 200
 
 
 @COMPRESSED
-async def test_a_listener_who_takes_nothing_has_nothing_encoded_ahead(
-    listen: Listen, growing: GrowingAnswer, kind: str, monkeypatch: pytest.MonkeyPatch
+async def test_nothing_is_encoded_ahead_for_a_listener_that_does_not_read(
+    listen: Listen, growing_answer: GrowingAnswer, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However long the answer: a block is read and encoded when the one before has been taken."""
+    """A block is read and encoded only when the listener has taken the one before, however long the answer is."""
     blocks = []
     encode = Encoder.encode
 
-    def noted(encoder: Encoder, samples: bytes) -> bytes:
+    def record_encode(encoder: Encoder, samples: bytes) -> bytes:
         blocks.append(len(samples))
         return encode(encoder, samples)
 
-    monkeypatch.setattr(Encoder, "encode", noted)
-    await growing.write("One.")
-    await growing.speak(tone(440, seconds=60))
-    async with listen(f"?format={kind}") as slow, listen(f"?format={kind}") as quick:
-        slow.stop_taking()
-        await growing.stop_writing()
-        await growing.join()
-        sound, rate_hz = decoded(await quick.to_the_end())
+    monkeypatch.setattr(Encoder, "encode", record_encode)
+    await growing_answer.write("One.")
+    await growing_answer.synthesize(tone(440, seconds=60))
+    async with listen(f"?format={kind}") as slow_listener, listen(f"?format={kind}") as fast_listener:
+        slow_listener.pause_reading()
+        await growing_answer.finish_writing()
+        await growing_answer.join()
+        sound, rate_hz = decode(await fast_listener.read_to_end())
         assert len(sound) / rate_hz == pytest.approx(60, abs=0.2)
         assert sum(blocks) < 60 * RATE_HZ * 2 * 1.1

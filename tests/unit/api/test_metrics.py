@@ -1,4 +1,4 @@
-"""What Prometheus is told, read by its own parser."""
+"""Metrics for Prometheus, read by its own parser."""
 
 from collections.abc import Awaitable, Callable
 
@@ -13,25 +13,25 @@ from shared.queue.queue import Queue
 from shared.queue.stages import Stage, task_name
 
 Send = Callable[..., Awaitable[httpx.Response]]
-Claiming = Callable[[Stage], Awaitable[Claim]]
+ClaimNext = Callable[[Stage], Awaitable[Claim]]
 
 
 @pytest.fixture
 def scrape(client: httpx.AsyncClient) -> Callable[[], Awaitable[dict[str, float]]]:
-    """Every sample that is told, as it would be asked for: `cascade_workers{engine="ear",…}`."""
+    """Read every sample by its name and labels: `cascade_workers{engine="ear",…}`."""
 
     async def scrape() -> dict[str, float]:
-        answer = await client.get("/metrics")
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith("text/plain; version=")
-        told: dict[str, float] = {}
-        for family in text_string_to_metric_families(answer.text):
+        response = await client.get("/metrics")
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/plain; version=")
+        samples: dict[str, float] = {}
+        for family in text_string_to_metric_families(response.text):
             for sample in family.samples:
                 labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
                 name = f"{sample.name}{{{labels}}}" if labels else sample.name
-                assert name not in told, "told twice"
-                told[name] = sample.value
-        return told
+                assert name not in samples, "duplicate sample"
+                samples[name] = sample.value
+        return samples
 
     return scrape
 
@@ -39,8 +39,11 @@ def scrape(client: httpx.AsyncClient) -> Callable[[], Awaitable[dict[str, float]
 Scrape = Callable[[], Awaitable[dict[str, float]]]
 
 
-async def test_how_things_stand(scrape: Scrape, upload: Send, fake_queue: Queue, claim: Claiming) -> None:
-    """What waits, who works, and the totals; a stage without workers is told, for alarms."""
+async def test_the_current_state_of_the_queue(
+    scrape: Scrape, upload: Send, fake_queue: Queue, claim: ClaimNext
+) -> None:
+    """Gauges show the waiting and held tasks, the workers and the live jobs; a stage without workers has a zero, for
+    alerts."""
     await upload()
     await upload()
     for worker, info in {
@@ -50,7 +53,7 @@ async def test_how_things_stand(scrape: Scrape, upload: Send, fake_queue: Queue,
     }.items():
         await fake_queue.heartbeat(worker, info)
     await claim("stt")
-    told = await scrape()
+    metrics = await scrape()
     expected = {
         'cascade_queue_depth{stage="stt"}': 1,
         'cascade_queue_depth{stage="tts"}': 0,
@@ -63,27 +66,27 @@ async def test_how_things_stand(scrape: Scrape, upload: Send, fake_queue: Queue,
         "cascade_tasks_delayed": 0,
         "cascade_tasks_dead": 0,
     }
-    assert {name: told.get(name) for name in expected} == expected
-    assert told['cascade_queue_oldest_seconds{stage="stt"}'] >= 0
+    assert {name: metrics.get(name) for name in expected} == expected
+    assert metrics['cascade_queue_oldest_seconds{stage="stt"}'] >= 0
 
 
-async def test_what_has_happened(
+async def test_counters_of_jobs_and_tasks(
     scrape: Scrape,
     upload: Send,
     fake_queue: Queue,
-    claim: Claiming,
+    claim: ClaimNext,
     complete: Callable[[str], Awaitable[None]],
 ) -> None:
-    """Jobs by how they ended, tasks by stage, and failures by reason."""
+    """Counters show jobs by how they ended, tasks by stage, and failures by code."""
     await complete((await upload()).json()["job_id"])
     job_id = (await upload()).json()["job_id"]
-    heard = Outcome(
+    outcome = Outcome(
         next=[(task_name("llm", job_id), "")],
         counts={"stt_strategy:full": 1, "stt_fallback_reason:silent": 1, "x:y": 3},
     )
-    assert await fake_queue.commit("worker", await claim("stt"), heard) == "committed"
+    assert await fake_queue.commit("worker", await claim("stt"), outcome) == "committed"
     await fake_queue.dead_letter("worker", await claim("llm"), "model_refused", "No.")
-    told = await scrape()
+    metrics = await scrape()
     expected = {
         'cascade_jobs_ended_total{status="completed"}': 1,
         'cascade_jobs_ended_total{status="failed"}': 1,
@@ -98,35 +101,35 @@ async def test_what_has_happened(
         'cascade_stage_worked_seconds_count{stage="llm"}': 1,
         'cascade_stage_waited_seconds_bucket{le="+Inf",stage="tts"}': 1,
     }
-    assert {name: told.get(name) for name in expected} == expected
-    assert [name for name in told if name.startswith("cascade_engine_events")] == [
+    assert {name: metrics.get(name) for name in expected} == expected
+    assert [name for name in metrics if name.startswith("cascade_engine_events")] == [
         'cascade_engine_events_total{name="x:y"}'
     ]
 
 
-async def test_a_time_counts_in_every_bucket_that_is_as_wide(
+async def test_histogram_buckets_are_cumulative(
     scrape: Scrape, upload: Send, fake_queue: Queue, complete: Callable[[str], Awaitable[None]]
 ) -> None:
-    """As Prometheus has it; the last has no bound."""
+    """A job's duration counts in every bucket that is as wide, and the last bucket has no bound."""
     for ago_ms in (0, 700, 40_000, 7_200_000):
         job_id = (await upload()).json()["job_id"]
         await fake_queue.redis.client.hincrby(KEYS["JOB"] + job_id, "created_at", -ago_ms - 1)
         await complete(job_id)
-    told = await scrape()
+    metrics = await scrape()
     widths = [f"{bound / 1000:g}" for bound in BOUNDS_MS] + ["+Inf"]
-    numbers = [told[f'cascade_job_seconds_bucket{{le="{width}"}}'] for width in widths]
+    numbers = [metrics[f'cascade_job_seconds_bucket{{le="{width}"}}'] for width in widths]
     assert (numbers[3], numbers[widths.index("1")], numbers[widths.index("60")], numbers[-2:]) == (
-        told['cascade_job_seconds_bucket{le="0.5"}'],
+        metrics['cascade_job_seconds_bucket{le="0.5"}'],
         2,
         3,
         [3, 4],
     )
     assert numbers == sorted(numbers)
-    assert told["cascade_job_seconds_sum"] == pytest.approx(7240.7, abs=20)
+    assert metrics["cascade_job_seconds_sum"] == pytest.approx(7240.7, abs=20)
 
 
-async def test_what_somebody_else_counted_there_is_passed_over(scrape: Scrape, fake_queue: Queue) -> None:
-    """Whatever the names and numbers are, the rest is told."""
+async def test_foreign_counters_are_skipped(scrape: Scrape, fake_queue: Queue) -> None:
+    """A field of the counters' hash that is not one of the queue's is skipped, and the rest is reported."""
     for field, value in {
         "done:stt": "x",
         "ended": "1",
@@ -136,28 +139,30 @@ async def test_what_somebody_else_counted_there_is_passed_over(scrape: Scrape, f
         "a:b": "-5",
     }.items():
         await fake_queue.redis.client.hset(KEYS["COUNTS"], field, value)
-    told = await scrape()
-    assert told["cascade_jobs_accepted_total"] == 7
-    assert not any(name.startswith(("cascade_tasks_done", "cascade_jobs_ended", "cascade_tasks_set")) for name in told)
+    metrics = await scrape()
+    assert metrics["cascade_jobs_accepted_total"] == 7
+    assert not any(
+        name.startswith(("cascade_tasks_done", "cascade_jobs_ended", "cascade_tasks_set")) for name in metrics
+    )
 
 
-async def test_without_redis_there_is_nothing_to_tell(client: httpx.AsyncClient, fake_redis: FakeServer) -> None:
-    """A scrape that fails is seen as one, and not taken for zeros."""
+async def test_metrics_fail_without_redis(client: httpx.AsyncClient, fake_redis: FakeServer) -> None:
+    """A scrape without Redis is 503, so that Prometheus does not take it for zeros."""
     fake_redis.connected = False
-    answer = await client.get("/metrics")
-    assert (answer.status_code, answer.json()["code"]) == (503, "queue_unavailable")
+    response = await client.get("/metrics")
+    assert (response.status_code, response.json()["code"]) == (503, "queue_unavailable")
 
 
 @pytest.mark.parametrize("key", ["secret-secret-secret"])
 class TestWithKeys:
-    """The volume of work is nobody else's business."""
+    """An API with keys, which keeps its amount of work private."""
 
     @pytest.fixture
     def settings(self, settings, key):  # type: ignore[no-untyped-def]
         return settings.model_copy(update={"api_keys": type(settings.api_keys)(key)})
 
     async def test_prometheus_sends_a_key(self, client: httpx.AsyncClient, key: str) -> None:
-        """As a bearer token, or as the password of HTTP Basic; its configuration knows both."""
+        """Prometheus may send a key as a bearer token or as the password of HTTP Basic, and needs one."""
         assert (await client.get("/metrics")).status_code == 401
         assert (await client.get("/metrics", headers={"Authorization": f"Bearer {key}"})).status_code == 200
         assert (await client.get("/metrics", auth=("prometheus", key))).status_code == 200

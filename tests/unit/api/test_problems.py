@@ -1,4 +1,4 @@
-"""Errors as problems: one form for all, and nothing in it that is nobody's business."""
+"""Errors as problems: one format for all, without internals."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from api.settings import ApiSettings
 from shared.errors import StorageFull
 
 PROBLEM = {"type", "title", "status", "detail", "code"}
-JOB = "a" * 32
+JOB_ID = "a" * 32
 
 
 @pytest.mark.parametrize(
@@ -22,11 +22,11 @@ JOB = "a" * 32
         ("GET", "/status/../../etc/passwd", 404, "not_found"),
         ("GET", "/transcribe", 405, "method_not_allowed"),
         ("POST", "/status/a", 405, "method_not_allowed"),
-        ("GET", f"/status/{JOB}?wait=x", 422, "invalid_request"),
-        ("GET", f"/status/{JOB}", 404, "job_not_found"),
-        ("GET", f"/audio/{JOB}", 404, "job_not_found"),
-        ("DELETE", f"/jobs/{JOB}", 404, "job_not_found"),
-        ("POST", f"/jobs/{JOB}/retry", 404, "job_not_found"),
+        ("GET", f"/status/{JOB_ID}?wait=x", 422, "invalid_request"),
+        ("GET", f"/status/{JOB_ID}", 404, "job_not_found"),
+        ("GET", f"/audio/{JOB_ID}", 404, "job_not_found"),
+        ("DELETE", f"/jobs/{JOB_ID}", 404, "job_not_found"),
+        ("POST", f"/jobs/{JOB_ID}/retry", 404, "job_not_found"),
         ("GET", "/docs/redoc.standalone.js", 404, "not_found"),
         ("GET", "/redoc", 404, "not_found"),
         ("POST", "/transcribe", 415, "not_a_form"),
@@ -35,12 +35,12 @@ JOB = "a" * 32
 async def test_every_error_is_a_problem(
     client: httpx.AsyncClient, method: str, path: str, status: int, code: str
 ) -> None:
-    """Whichever part refuses, the answer has the same members, and its status agrees with them."""
-    answer = await client.request(method, path)
-    problem = answer.json()
-    assert answer.headers["content-type"] == "application/problem+json"
+    """An error of any part of the API is a problem with the same members, and its body repeats the status."""
+    response = await client.request(method, path)
+    problem = response.json()
+    assert response.headers["content-type"] == "application/problem+json"
     assert set(problem) == PROBLEM
-    assert (answer.status_code, problem["status"], problem["code"]) == (status, status, code)
+    assert (response.status_code, problem["status"], problem["code"]) == (status, status, code)
     assert problem["detail"].endswith((".", "…"))
 
 
@@ -49,42 +49,42 @@ async def test_every_error_is_a_problem(
     ["a", "A" * 32, "a" * 31, "a" * 33, "*" * 32, "a" * 31 + "%0a", "..%5cinput", "ä" * 32, "a" * 31 + "%00"],
 )
 @pytest.mark.parametrize(("method", "path"), [("GET", "/status/"), ("GET", "/audio/"), ("DELETE", "/jobs/")])
-async def test_what_cannot_be_an_id_reaches_nobody(
+async def test_an_invalid_id_reaches_neither_redis_nor_the_volume(
     client: httpx.AsyncClient, method: str, path: str, job_id: str, fake_redis: FakeServer
 ) -> None:
-    """Only an id as we give them out gets as far as Redis, which is away here, or the volume."""
+    """An id of another form than ours is 404 without a call to Redis, which is unreachable here."""
     fake_redis.connected = False
-    answer = await client.request(method, path + job_id)
-    assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+    response = await client.request(method, path + job_id)
+    assert (response.status_code, response.json()["code"]) == (404, "job_not_found")
 
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
         ("GET", "/transcribe", "POST"),
-        ("PATCH", f"/dead-letters/{JOB}", "GET, DELETE"),
-        ("POST", f"/audio/{JOB}", "GET, HEAD"),
+        ("PATCH", f"/dead-letters/{JOB_ID}", "GET, DELETE"),
+        ("POST", f"/audio/{JOB_ID}", "GET, HEAD"),
     ],
 )
-async def test_a_wrong_method_tells_the_right_ones(
+async def test_a_wrong_method_gets_the_allowed_ones(
     client: httpx.AsyncClient, method: str, path: str, allowed: str
 ) -> None:
-    """405 names them all in Allow, whichever routes they belong to."""
+    """405 lists all allowed methods of the path in Allow, whichever routes they belong to."""
     assert (await client.request(method, path)).headers["allow"] == allowed
 
 
 @pytest.mark.parametrize("raised", [RuntimeError("boom at /srv/secret.py"), KeyError("secret"), OSError(5, "secret")])
 async def test_an_unexpected_error_is_a_problem_too(app: FastAPI, client: httpx.AsyncClient, raised: Exception) -> None:
-    """500 says that it is not the caller's fault, and nothing else."""
+    """An unexpected exception is 500 as a problem, without the exception's text."""
 
     @app.get("/broken")
     async def broken() -> None:
         raise raised
 
-    answer = await client.get("/broken")
-    assert answer.status_code == 500
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json() == {
+    response = await client.get("/broken")
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json() == {
         "type": "about:blank",
         "title": "Internal Server Error",
         "status": 500,
@@ -94,19 +94,19 @@ async def test_an_unexpected_error_is_a_problem_too(app: FastAPI, client: httpx.
 
 
 async def test_a_domain_error_keeps_its_code(app: FastAPI, client: httpx.AsyncClient) -> None:
-    """What the rest of the system raises reaches the caller with its own code and sentence."""
+    """A domain error reaches the client with its own code and sentence."""
 
     @app.get("/full")
     async def full() -> None:
         raise StorageFull
 
-    answer = await client.get("/full")
-    assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
-    assert answer.json()["detail"] == StorageFull.message
+    response = await client.get("/full")
+    assert (response.status_code, response.json()["code"]) == (507, "storage_full")
+    assert response.json()["detail"] == StorageFull.message
 
 
-def test_the_environment_names_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """MAX_UPLOAD_MB and its like are read, in megabytes of a million bytes."""
+def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """MAX_UPLOAD_MB is read from the environment in megabytes of a million bytes, and DATA_DIR as a path."""
     monkeypatch.setenv("MAX_UPLOAD_MB", "1.5")
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     settings = ApiSettings()
