@@ -15,6 +15,7 @@ from api.jobs.wav_file import AudioBlock, WavFile
 from api.problems.render import Problem
 from api.responses.audio_file import no_answer, no_such_range, removed
 from shared.errors import JobNotFound, QueueUnavailable
+from shared.queue.events import CompletedEvent, RestartedEvent, SegmentEvent
 from shared.queue.queue import Queue
 from shared.storage.local import Storage
 
@@ -71,7 +72,7 @@ class AnswerAudioStream:
         """Those that are, one by one, the next piece of the whole, until no more will come or the whole is there."""
         async for events in feed.batches():
             self._note(events)
-            if events and events[-1].name == "completed":
+            if events and events[-1].name == CompletedEvent.name:
                 break
             while path := self._paths.pop(self.generation + self._heard, None):
                 self._check_generation()
@@ -83,9 +84,9 @@ class AnswerAudioStream:
     def _note(self, events: list[Event]) -> None:
         """Take up all that is known before a segment is: an answer may have begun anew long ago."""
         for event in events:
-            if event.name == "segment":
+            if event.name == SegmentEvent.name:
                 self._paths[event.data["index"]] = self._storage.absolute(event.data["path"])
-            elif event.name == "restarted":
+            elif event.name == RestartedEvent.name:
                 if self._heard:
                     raise begun_anew()
                 self.generation = event.data["first"]

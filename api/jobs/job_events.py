@@ -8,10 +8,15 @@ from typing import Any, Self
 from fastapi.sse import format_sse_event
 
 from shared.errors import QueueUnreadable
-from shared.queue.stages import ENDED
+from shared.queue.events import EVENTS, LAST_EVENTS, RestartedEvent, SegmentEvent, payload_types
 
 #: What we ourselves read of an event.
-_NEEDED: dict[str, dict[str, type]] = {"segment": {"index": int, "path": str}, "restarted": {"first": int}}
+_NEEDED: dict[str, dict[str, type]] = {
+    kind.name: {name: payload_types(kind)[name] for name in names}
+    for kind, names in ((SegmentEvent, ("index", "path")), (RestartedEvent, ("first",)))
+}
+
+_INTERNAL = frozenset[str]().union(*(kind.internal for kind in EVENTS.values()))
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Event:
 
     @property
     def is_last(self) -> bool:
-        return self.name in ENDED
+        return self.name in LAST_EVENTS
 
     @cached_property
     def order(self) -> tuple[int, ...]:
@@ -49,8 +54,8 @@ class Event:
     @cached_property
     def wire(self) -> bytes:
         """As a server-sent event. Written once, however many it is sent to."""
-        data = {name: value for name, value in self.data.items() if name != "path"}
-        if self.name == "segment":
+        data = {name: value for name, value in self.data.items() if name not in _INTERNAL}
+        if self.name == SegmentEvent.name:
             data["url"] = f"/audio/{self.job_id}/segments/{self.data['index']}"
         return format_sse_event(data_str=json.dumps(data), event=self.name, id=self.id or None)
 

@@ -139,7 +139,7 @@ class FeedRegistry:
                     position = None if feed.has_ended else await self._queue.position(job_id)
                     if position:
                         look_again_s = _POSITION_EVERY_S
-                    feed.tell_position(Event(job_id, "", "position", position) if position else None)
+                    feed.tell_position(Event(job_id, "", position.name, position.as_dict()) if position else None)
                 except QueueUnavailable:
                     await asyncio.sleep(_RECONNECT_S)
                     continue

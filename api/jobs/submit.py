@@ -14,6 +14,7 @@ from api.dependencies import Services
 from api.jobs.admission import admit, full
 from api.problems.render import Problem
 from shared.errors import QueueFull
+from shared.queue import job_fields
 from shared.queue.stages import ends_in_speech, first_task
 
 _REUSED = "This Idempotency-Key came with another request before. Use a new key for a new request."
@@ -90,7 +91,7 @@ async def submit(state: Services, own_id: str, order: JobRequest, idempotency_ke
     try:
         job_id = await state.queue.submit(
             own_id,
-            order.fields | {"route": order.route, "fingerprint": order.fingerprint},
+            order.fields | {job_fields.ROUTE: order.route, job_fields.FINGERPRINT: order.fingerprint},
             [first_task(order.route, own_id)],
             max_live=max_live,
             idempotency_key=digest_of(idempotency_key),
@@ -103,7 +104,7 @@ async def submit(state: Services, own_id: str, order: JobRequest, idempotency_ke
     if job_id != own_id:
         await asyncio.to_thread(state.storage.erase, own_id)
         # A job that has been cancelled has forgotten what it was made of.
-        if (await state.queue.fields(job_id)).get("fingerprint") not in (None, order.fingerprint):
+        if (await state.queue.fields(job_id)).get(job_fields.FINGERPRINT) not in (None, order.fingerprint):
             raise Problem(422, "idempotency_key_reused", _REUSED)
     else:
         structlog.get_logger().info("job_accepted", job=job_id, route=order.route, **order.log)

@@ -18,6 +18,7 @@ from api.responses.audio_file import WavFileResponse, no_answer, removed, text_a
 from api.responses.audio_response import AnswerAudioResponse, without_body
 from api.responses.event_stream import EventStream, stream
 from shared.errors import JobNotFound
+from shared.queue.events import SegmentEvent
 from shared.queue.stages import ends_in_speech
 
 router = APIRouter(tags=["answers"])
@@ -101,7 +102,7 @@ async def segment(job_id: JobId, index: Annotated[int, Path(ge=0, le=2**31)], st
     if await state.queue.job(job_id) is None:
         raise JobNotFound
     for event in await state.queue.events(job_id):
-        if event["event"] == "segment" and event["index"] == index:
+        if event["event"] == SegmentEvent.name and event["index"] == index:
             path = state.storage.absolute(event["path"])
             if path.is_file():
                 return WavFileResponse(path, media_type="audio/wav", filename=path.name)

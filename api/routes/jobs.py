@@ -16,6 +16,7 @@ from api.jobs.cleanup import erase_job
 from api.jobs.submit import Accepted, IdempotencyKey, JobRequest, accepted, make_room, submit
 from api.problems.render import responses
 from shared.errors import JobNotFound
+from shared.queue import job_fields
 from shared.queue.job import Job
 from shared.queue.stages import SPEECH_TO_SPEECH, RecordingRoute
 
@@ -102,7 +103,7 @@ async def transcribe(
     texts = dict(upload.texts)
     conversation_id = texts.pop("conversation_id", "")
     if "language" in texts:  # told to the recognizer, which tells what it has heard
-        texts["language_hint"] = texts.pop("language")
+        texts[job_fields.LANGUAGE_HINT] = texts.pop("language")
     order = JobRequest(route, texts, conversation_id, upload.digest, log={"bytes": upload.size})
     return accepted(await submit(state, own_id, order, idempotency_key), route, response)
 

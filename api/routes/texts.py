@@ -13,6 +13,7 @@ from api.intake.json_body import NO_BLANK, not_blank, receive_json
 from api.jobs import submit as submission
 from api.jobs.submit import Accepted, IdempotencyKey, JobRequest, accepted, make_room, submit
 from api.problems.render import responses
+from shared.queue import job_fields
 from shared.queue.stages import SYNTHESIS_ONLY, TEXT_TO_SPEECH
 
 router = APIRouter(tags=["jobs"])
@@ -83,7 +84,7 @@ async def ask(
     await make_room(state, idempotency_key)
     question = await receive_json(request, state.intake, Question)
     fields = question.model_dump(exclude_none=True)
-    fields["transcript"] = fields.pop("text")
+    fields[job_fields.TRANSCRIPT] = fields.pop("text")
     order = JobRequest(TEXT_TO_SPEECH, fields, conversation_id=fields.pop("conversation_id", ""))
     return accepted(await submit(state, uuid4().hex, order, idempotency_key), order.route, response)
 
@@ -98,6 +99,6 @@ async def speak(
     await make_room(state, idempotency_key)
     speech = await receive_json(request, state.intake, Speech)
     fields = speech.model_dump(exclude_none=True)
-    fields["response"] = fields.pop("text")
+    fields[job_fields.RESPONSE] = fields.pop("text")
     order = JobRequest(SYNTHESIS_ONLY, fields)
     return accepted(await submit(state, uuid4().hex, order, idempotency_key), order.route, response)

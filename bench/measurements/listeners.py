@@ -16,6 +16,7 @@ from bench.lib.processes import MB, resident_mb
 from bench.lib.redis_server import running_redis
 from bench.lib.services import running_api
 from bench.lib.table import print_table
+from shared.queue.events import TextEvent
 from shared.queue.messages import Claim, Outcome
 from shared.queue.queue import Queue
 from shared.queue.stages import task_name
@@ -33,6 +34,13 @@ EVENTS = {1: (40, 0.25), LISTENERS: (1_000, 0.01)}
 PATIENCE_S = 60
 
 _SENT = re.compile(rb'"sent_ns": ?(\d+)')
+
+
+@dataclass(frozen=True)
+class _TimedText(TextEvent):
+    """An event that says when it was sent."""
+
+    sent_ns: int
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,7 @@ async def _run(listeners: int, jobs: int, redis_url: str, port: int, api: psutil
     for number in range(count):
         due += interval_s
         await asyncio.sleep(max(due - time.monotonic(), 0))
-        event = ("text", {"text": "As many words as a sentence has.", "sent_ns": time.monotonic_ns()})
+        event = _TimedText("As many words as a sentence has.", time.monotonic_ns())
         await queue.commit_partial("worker", claims[number % jobs], Outcome({}, events=[event], steps=number // jobs))
     async with asyncio.timeout(PATIENCE_S):
         await sheet.full.wait()

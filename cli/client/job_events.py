@@ -14,9 +14,7 @@ from cli.client.async_client import GATEWAY_ERRORS, LOST_FOR_S, AsyncCascadeClie
 from cli.client.retry_after import asked_to_wait_s, pauses
 from cli.client.sync_client import told
 from cli.errors import CommandError, Unreachable
-
-#: The events behind which there is nothing more.
-LAST = ("completed", "failed", "cancelled")
+from shared.queue.events import LAST_EVENTS
 
 #: The server says something every 15 seconds; one that is silent for longer is no longer there.
 _SILENCE_S = 45.0
@@ -51,7 +49,7 @@ async def follow(server: AsyncCascadeClient, job_id: str) -> AsyncGenerator[Even
                         server.notice("The connection is back.")
                     last_id, waits, is_lost = sse.id or last_id, pauses(LOST_FOR_S), False
                     yield Event(sse.event, _object(sse.data, server.url))
-                    if sse.event in LAST:
+                    if sse.event in LAST_EVENTS:
                         return
         except (httpx.TransportError, SSEError):
             pass

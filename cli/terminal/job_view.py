@@ -12,6 +12,7 @@ from rich.text import Text
 from cli.client.job_events import Event
 from cli.terminal.escape import plain_text
 from cli.terminal.progress import Progress
+from shared.queue.events import RestartedEvent, StageDoneEvent, TextEvent, TranscriptEvent
 
 _LABEL = "{:10}"
 
@@ -54,13 +55,13 @@ class View:
         if self._is_quiet:
             return
         match event.name:
-            case "transcript" if self._is_heard:
+            case TranscriptEvent.name if self._is_heard:
                 self._write("heard", str(event.data.get("text", "")))
-            case "text":
+            case TextEvent.name:
                 self._add(str(event.data.get("text", "")))
-            case "restarted":
+            case RestartedEvent.name:
                 self._answer, self._is_written = "", False
-            case "stage_done" if event.data.get("stage") == "llm":
+            case StageDoneEvent.name if event.data.get("stage") == "llm":
                 self._write_answer()
         if notice:
             self.note(notice)

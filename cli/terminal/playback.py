@@ -12,6 +12,7 @@ from typing import Any
 from cli.client.async_client import AsyncCascadeClient, Notice
 from cli.client.job_events import Event
 from cli.errors import CommandError, WrongUsage
+from shared.queue.events import RestartedEvent, SegmentEvent
 
 #: So much is handed to the device at once: it is how late an interruption is heard.
 _BLOCK_S = 0.1
@@ -87,10 +88,10 @@ class Playback:
 
     def hear(self, event: Event) -> None:
         """Take in what happens to the job."""
-        index = event.data.get("first" if event.name == "restarted" else "index")
-        if event.name == "segment" and isinstance(index, int) and index >= self._next:
+        index = event.data.get("first" if event.name == RestartedEvent.name else "index")
+        if event.name == SegmentEvent.name and isinstance(index, int) and index >= self._next:
             self._pieces[index] = asyncio.create_task(self._fetch(index))
-        elif event.name == "restarted" and isinstance(index, int):
+        elif event.name == RestartedEvent.name and isinstance(index, int):
             for old in [old for old in self._pieces if old < index]:
                 self._pieces.pop(old).cancel()
             self._first = self._next = index

@@ -3,6 +3,14 @@
 from typing import Any
 
 from cli.client.job_events import Event
+from shared.queue.events import (
+    PositionEvent,
+    ProcessingEvent,
+    RestartedEvent,
+    RetryingEvent,
+    RevivedEvent,
+    StageDoneEvent,
+)
 
 #: What a stage does, while it does it.
 WORK = {"stt": "recognizing speech", "llm": "answering", "tts": "speaking"}
@@ -19,19 +27,19 @@ class Progress:
         """Take in an event; what it is that the user must be told of, if there is anything."""
         data = event.data
         match event.name:
-            case "position":
+            case PositionEvent.name:
                 self.words = _position(data)
-            case "processing":
+            case ProcessingEvent.name:
                 self.words = _work(data)
-            case "stage_done":
+            case StageDoneEvent.name:
                 self.stages_done += 1
-            case "retrying":
+            case RetryingEvent.name:
                 delay_ms = data.get("delay_ms")
                 after = f" in {delay_ms / 1000:.1f} s" if isinstance(delay_ms, int | float) else ""
                 return f"{_work(data)} did not succeed ({data.get('code')}): it is tried again{after}"
-            case "restarted":
+            case RestartedEvent.name:
                 return "the answer begins anew: what came of it so far does not count"
-            case "revived":
+            case RevivedEvent.name:
                 return "somebody has it tried again"
         return None
 

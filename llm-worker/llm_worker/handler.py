@@ -12,6 +12,7 @@ from llm_worker.reply_stream import Answer
 from llm_worker.settings import LlmSettings
 from llm_worker.timeouts import with_deadlines
 from shared.errors import ModelUnavailable
+from shared.queue import job_fields
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.stages import stage_after
 from shared.storage.local import Storage
@@ -32,12 +33,12 @@ class LlmHandler:
 
     async def handle(self, claim: Claim, extend: Extend) -> Outcome:
         prompt = Prompt(
-            text=claim.fields["transcript"],
-            language=claim.fields.get("language", ""),
-            system=claim.fields.get("system_prompt") or self._settings.llm_system_prompt,
+            text=claim.fields[job_fields.TRANSCRIPT],
+            language=claim.fields.get(job_fields.LANGUAGE, ""),
+            system=claim.fields.get(job_fields.SYSTEM_PROMPT) or self._settings.llm_system_prompt,
             history=recent(claim.history, self._settings.llm_history_tokens),
         )
-        answer = Answer(prompt.language, is_spoken=stage_after(claim.fields["route"], "llm") == "tts")
+        answer = Answer(prompt.language, is_spoken=stage_after(claim.fields[job_fields.ROUTE], "llm") == "tts")
         try:
             async with asyncio.timeout(self._settings.llm_timeout_s), aclosing(self._pieces(prompt)) as pieces:
                 async for piece in pieces:
@@ -48,7 +49,7 @@ class LlmHandler:
             raise ModelUnavailable("The language model's answer did not end in time.") from None
         answer.end()
         rest = answer.step()
-        return replace(rest, fields=rest.fields | {"engine:llm": self.info.engine, "model:llm": self.info.model})
+        return replace(rest, fields=rest.fields | self.info.engine_fields())
 
     def _pieces(self, prompt: Prompt) -> AsyncGenerator[str, None]:
         settings = self._settings

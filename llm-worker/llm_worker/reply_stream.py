@@ -1,6 +1,8 @@
 """An answer while it is being written: its text, and what of it is to be said."""
 
 from shared.errors import AnswerBlocked
+from shared.queue import job_fields
+from shared.queue.events import TextEvent
 from shared.queue.messages import Outcome
 from shared.text.markdown_filter import MarkdownFilter, spoken
 from shared.text.sentence_splitter import SentenceSplitter, replace_lone_surrogates, split
@@ -46,9 +48,9 @@ class Answer:
         new, sentences = text[self._told :], self._sentences
         self._told, self._sentences = len(text), []
         return Outcome(
-            {"response": text},
+            {job_fields.RESPONSE: text},
             parts=("tts", sentences) if self._is_spoken else None,
-            events=[("text", {"text": new})] if new else [],
+            events=[TextEvent(new)] if new else [],
         )
 
     def _write(self, text: str) -> None:

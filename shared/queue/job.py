@@ -1,4 +1,4 @@
-"""A job, as its status hash tells it, and the names of its tasks."""
+"""A job as clients see it, read from its hash in Redis."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.queue import job_fields
 from shared.queue.stages import ENDED, SPEECH_TO_SPEECH, STAGES, JobStatus
 
 
@@ -17,34 +18,36 @@ class JobError(BaseModel):
 
 
 class StageEngine(BaseModel):
-    """Which engine did a stage's work."""
+    """The engine that did a stage's work."""
 
     engine: str = Field(examples=["faster-whisper"])
     model: str = Field(examples=["base"])
 
 
 class StageTiming(BaseModel):
-    """How long a job was in one stage."""
+    """The time a job spent in one stage."""
 
     queued_s: float = Field(description="From the upload to the first entering of the stage's queue.")
     waited_s: float = Field(description="From entering the stage's queue to its first claim.")
     worked_s: float | None = Field(description="From the first claim to the last commit; null while it works.")
     strategy: str | None = Field(
-        default=None, description="Which of its ways the engine took, such as a short window or the full one."
+        default=None, description="The engine's strategy, such as a short window or the full one."
     )
-    fallback_reason: str | None = Field(default=None, description="Why a faster way was tried in vain.")
+    fallback_reason: str | None = Field(
+        default=None, description="Why a faster strategy was tried first without success."
+    )
 
 
 class Timings(BaseModel):
     """A job's waterfall."""
 
     stages: dict[str, StageTiming] = Field(default={}, description="By stage, for each that has begun.")
-    first_audio_s: float | None = Field(default=None, description="From the upload to the first spoken segment.")
+    first_audio_s: float | None = Field(default=None, description="From the upload to the first segment of audio.")
     total_s: float | None = Field(default=None, description="From the upload to the end of the job.")
 
 
 class Job(BaseModel):
-    """One request and all that is known of it."""
+    """A request and its results so far."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -53,15 +56,15 @@ class Job(BaseModel):
     stage: str | None = Field(default=None, description="The stage that it waits for or is in: stt, llm or tts.")
     route: str = Field(default=SPEECH_TO_SPEECH, description="The stages that it passes.")
     conversation_id: str | None = Field(default=None, description="The conversation that it is a turn of.")
-    transcript: str | None = Field(default=None, description="What was said, or asked in writing.")
-    language: str | None = Field(default=None, description="ISO 639-1 code of the language that was spoken.")
-    response: str | None = Field(default=None, description="What is answered, or was given to be spoken.")
-    audio_path: str | None = Field(default=None, description="The spoken answer, relative to the volume.")
-    audio_url: str | None = Field(default=None, description="Where the spoken answer can be fetched.")
-    duration_s: float | None = Field(default=None, description="Length of the spoken answer.")
+    transcript: str | None = Field(default=None, description="The transcript of the recording, or the question.")
+    language: str | None = Field(default=None, description="ISO 639-1 code of the language of the recording or text.")
+    response: str | None = Field(default=None, description="The answer's text, or the text to synthesize.")
+    audio_path: str | None = Field(default=None, description="The answer's audio file, relative to the volume.")
+    audio_url: str | None = Field(default=None, description="Where the answer's audio can be fetched.")
+    duration_s: float | None = Field(default=None, description="Length of the answer's audio.")
     input_duration_s: float | None = Field(default=None, description="Length of the upload.")
     engines: dict[str, StageEngine] = Field(default={}, description="By stage, the engine that did its work.")
-    attempts: dict[str, int] = Field(default={}, description="By stage, how many times its tasks were begun.")
+    attempts: dict[str, int] = Field(default={}, description="By stage, how many attempts were started at its tasks.")
     created_at: datetime
     updated_at: datetime
     timings: Timings = Timings()
@@ -73,44 +76,63 @@ class Job(BaseModel):
 
     @classmethod
     def from_hash(cls, fields: Mapping[str, str]) -> Self:
-        """Read a job-status hash. `fields` holds strings; times are milliseconds since the epoch."""
-        plain = {name: fields[name] for name in _PLAIN_FIELDS if name in fields}
+        """Read a job hash.
+
+        Raises:
+            LookupError, ValueError, OverflowError: a field is missing or is not as the queue writes it.
+        """
         return cls.model_validate(
-            plain
+            {name: fields[name] for name in _UNCHANGED if name in fields}
             | {
-                "created_at": _time(fields["created_at"]),
-                "updated_at": _time(fields["updated_at"]),
-                "engines": {
-                    stage: {"engine": fields[f"engine:{stage}"], "model": fields.get(f"model:{stage}", "")}
+                "created_at": _time(fields[job_fields.CREATED_AT]),
+                "updated_at": _time(fields[job_fields.UPDATED_AT]),
+                "engines": _engines(fields),
+                "attempts": {
+                    stage: fields[job_fields.ATTEMPTS.of(stage)]
                     for stage in STAGES
-                    if f"engine:{stage}" in fields
+                    if job_fields.ATTEMPTS.of(stage) in fields
                 },
-                "attempts": {stage: fields[f"attempts:{stage}"] for stage in STAGES if f"attempts:{stage}" in fields},
                 "timings": _timings(fields),
-                "error": {"code": fields["error_code"], "message": fields.get("error_message", "")}
-                if "error_code" in fields
-                else None,
+                "error": _error(fields),
             }
         )
 
 
-_PLAIN_FIELDS = (
-    "job_id",
-    "status",
-    "stage",
-    "route",
-    "conversation_id",
-    "transcript",
-    "language",
-    "response",
-    "audio_path",
-    "duration_s",
-    "input_duration_s",
+#: Fields that a client sees under the same name.
+_UNCHANGED = (
+    job_fields.JOB_ID,
+    job_fields.STATUS,
+    job_fields.STAGE,
+    job_fields.ROUTE,
+    job_fields.CONVERSATION_ID,
+    job_fields.TRANSCRIPT,
+    job_fields.LANGUAGE,
+    job_fields.RESPONSE,
+    job_fields.AUDIO_PATH,
+    job_fields.DURATION_S,
+    job_fields.INPUT_DURATION_S,
 )
 
 
 def _time(milliseconds: str) -> datetime:
     return datetime.fromtimestamp(int(milliseconds) / 1000, tz=UTC)
+
+
+def _engines(fields: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {
+        stage: {
+            "engine": fields[job_fields.ENGINE.of(stage)],
+            "model": fields.get(job_fields.MODEL.of(stage), ""),
+        }
+        for stage in STAGES
+        if job_fields.ENGINE.of(stage) in fields
+    }
+
+
+def _error(fields: Mapping[str, str]) -> dict[str, str] | None:
+    if job_fields.ERROR_CODE not in fields:
+        return None
+    return {"code": fields[job_fields.ERROR_CODE], "message": fields.get(job_fields.ERROR_MESSAGE, "")}
 
 
 def _timings(fields: Mapping[str, str]) -> Timings:
@@ -119,19 +141,19 @@ def _timings(fields: Mapping[str, str]) -> Timings:
 
     stages = {}
     for stage in STAGES:
-        queued_s = between("created_at", f"queued_at:{stage}")
-        waited_s = between(f"queued_at:{stage}", f"begun_at:{stage}")
+        queued_at, begun_at = job_fields.QUEUED_AT.of(stage), job_fields.BEGUN_AT.of(stage)
+        queued_s = between(job_fields.CREATED_AT, queued_at)
+        waited_s = between(queued_at, begun_at)
         if queued_s is not None and waited_s is not None:
-            worked_s = between(f"begun_at:{stage}", f"done_at:{stage}")
             stages[stage] = StageTiming(
                 queued_s=queued_s,
                 waited_s=waited_s,
-                worked_s=worked_s,
-                strategy=fields.get(f"strategy:{stage}"),
-                fallback_reason=fields.get(f"fallback_reason:{stage}"),
+                worked_s=between(begun_at, job_fields.DONE_AT.of(stage)),
+                strategy=fields.get(job_fields.STRATEGY.of(stage)),
+                fallback_reason=fields.get(job_fields.FALLBACK_REASON.of(stage)),
             )
     return Timings(
         stages=stages,
-        first_audio_s=between("created_at", "first_audio_at"),
-        total_s=between("created_at", "ended_at"),
+        first_audio_s=between(job_fields.CREATED_AT, job_fields.FIRST_AUDIO_AT),
+        total_s=between(job_fields.CREATED_AT, job_fields.ENDED_AT),
     )

@@ -1,48 +1,47 @@
-"""What goes in and out of the queue's verbs."""
+"""The messages between the queue and its callers: claims, outcomes, worker information and statistics."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from shared.queue import job_fields
+from shared.queue.events import EventPayload
 from shared.queue.stages import Stage
 
 #: A task to push: its name and its input.
 NewTask = tuple[str, str]
 
-#: Its name, and what it tells.
-Event = tuple[str, dict[str, Any]]
-
 
 @dataclass(frozen=True)
 class Claim:
-    """A task in a worker's hands."""
+    """A worker's attempt at a task that it holds."""
 
     task: str
     token: str
-    """Random for each attempt; the proof that this attempt is the one in force."""
+    """Random for each attempt. It proves to the queue that this attempt is the current one."""
 
     attempt: int
     """1 for the first."""
 
     input: str
-    """What the step before it handed over."""
+    """The output of the previous task; empty where the job's fields suffice."""
 
     fields: dict[str, str]
-    """The job-status hash."""
+    """The job hash."""
 
-    excused: int = 0
-    """How many of the attempts before failed by what the job has nothing to do with."""
+    uncounted_attempts: int = 0
+    """How many earlier attempts failed for a reason that has nothing to do with the job."""
 
     history: tuple[tuple[str, str], ...] = ()
-    """For the LLM stage: earlier turns of the conversation, oldest first; what was said, and what was answered."""
+    """For the LLM stage: earlier turns of the conversation as (user, assistant), oldest first."""
 
     waiting: int = 0
-    """How many more tasks waited in the stage's list when this one was begun."""
+    """How many more tasks waited in the stage's list when this attempt started."""
 
     @classmethod
     def read(cls, reply: list[Any], token: str) -> Self | None:
-        """What `begin.lua` replies; None unless an attempt was begun."""
+        """Read a reply of `begin.lua`; None unless an attempt started."""
         if reply[0] != "begun":
             return None
         pairs = iter(reply[4])
@@ -56,61 +55,70 @@ class Claim:
 
     @property
     def part(self) -> str | None:
-        """`0`, `1`, … or `join` for a part of a joined whole."""
-        pieces = self.task.split(":")
-        return pieces[2] if len(pieces) > 2 else None
+        """`0`, `1`, … for a segment, `join` for the task that joins them, None for any other task."""
+        words = self.task.split(":")
+        return words[2] if len(words) > 2 else None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a task, or a step of it, has made, and what comes next."""
+    """The result of a task, or of a step of it, and the tasks that follow."""
 
     fields: dict[str, str] = field(default_factory=dict)
-    """Results, written to the job-status hash."""
+    """Results, written to the job hash."""
 
     next: Sequence[NewTask] = ()
-    """Tasks to push. None, where the task makes no parts and is none either, ends the job as completed."""
+    """Tasks to push. A commit without any, and without `parts` or `part`, completes the job."""
 
     parts: tuple[Stage, Sequence[str]] | None = None
-    """Makes a task of each of these inputs: the parts of a whole. With the commit it is said that no more will come;
-    when all are done, their join follows, with their outputs as a JSON list."""
+    """A stage, and the inputs of new parts for it. The commit ends their generation: once all its parts are done, their
+    join follows, with their outputs as a JSON list."""
 
     part: tuple[int, str] | None = None
-    """Set by a part: its index and its output."""
+    """Set by a part: its number and its output."""
 
-    events: Sequence[Event] = ()
-    """What whoever follows the job should hear of."""
+    events: Sequence[EventPayload] = ()
+    """Events to publish to the job's subscribers."""
 
     counts: dict[str, int] = field(default_factory=dict)
     """Counters to increase with the commit, such as `stt_strategy:short_8`, by how much. Names are few, and consist of
     letters, digits and `_.:-`."""
 
     steps: int = 0
-    """How many steps the attempt has recorded before this, as its worker counts them: where Redis has lost some of them
-    with its last second, the attempt cannot go on."""
+    """How many steps this attempt has recorded so far, as its worker counts them. If Redis has lost some of them with
+    its last second, the attempt cannot continue."""
 
     def as_json(self) -> str:
-        """As the scripts take it, which have no word for None."""
-        return json.dumps({name: value for name, value in vars(self).items() if value is not None})
+        """Return the outcome as the scripts read it: without None, which Lua has no value for."""
+        message = {name: value for name, value in vars(self).items() if value is not None}
+        message["events"] = [(event.name, event.as_dict()) for event in self.events]
+        return json.dumps(message)
 
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """What a warm worker says of itself."""
+    """A warm worker's description, as it registers with each heartbeat."""
 
     stage: Stage
     engine: str
     model: str
     warning: str | None = None
-    """What whoever runs it should know, such as that no language model is configured."""
+    """A hint for the operator, such as that no language model is configured."""
 
     batch: int = 1
-    """How many tasks it takes at a time, if so many wait."""
+    """The largest number of waiting tasks that it claims at once."""
+
+    def engine_fields(self, model: str | None = None) -> dict[str, str]:
+        """Return the fields of the job hash that name the stage's engine and its model, or `model`."""
+        return {
+            job_fields.ENGINE.of(self.stage): self.engine,
+            job_fields.MODEL.of(self.stage): self.model if model is None else model,
+        }
 
 
 @dataclass(frozen=True)
 class QueueStats:
-    """How busy the system is."""
+    """The load of the whole system."""
 
     live: int
     """Jobs that have not ended."""

@@ -15,6 +15,7 @@ from redis import exceptions
 from redis.asyncio import Redis
 
 from shared.errors import QueueFull, QueueUnreadable
+from shared.queue.events import PositionEvent
 from shared.queue.job import Job
 from shared.queue.keys import KEYS
 from shared.queue.messages import Claim, NewTask, Outcome, QueueStats, WorkerInfo
@@ -135,15 +136,14 @@ class Queue:
         except (LookupError, ValueError, TypeError) as error:  # somebody else has written into it
             raise QueueUnreadable from error
 
-    async def position(self, job_id: str) -> dict[str, Any] | None:
-        """Where a job waits: `stage`, `ahead` (tasks before its own), and `wait_s` at the stage's latest rate, if it
-        has one. None if the job does not wait."""
+    async def position(self, job_id: str) -> PositionEvent | None:
+        """Return a job's place in its stage's list, or None if the job does not wait."""
         reply = await self.redis.run("position", job_id)
         if not reply:
             return None
         stage, ahead, done, done_in_ms = reply
         wait_s = round((ahead + 1) * done_in_ms / 1000 / done, 1) if done else None
-        return {"stage": stage, "ahead": ahead, "wait_s": wait_s}
+        return PositionEvent(stage, ahead, wait_s)
 
     async def changes(self) -> AsyncIterator[str]:
         """Ids of jobs, each as something happens to it. Ends only by QueueUnavailable."""
@@ -222,9 +222,9 @@ class Queue:
         return bool(await self.redis.run("quarantine", worker, task))
 
     async def reschedule(
-        self, worker: str, claim: Claim, delay_s: float, code: str, *, crashed: bool, excused: bool = False
+        self, worker: str, claim: Claim, delay_s: float, code: str, *, crashed: bool, counts_as_attempt: bool = True
     ) -> str:
-        how = round(delay_s * 1000), code, int(crashed), int(excused)
+        how = round(delay_s * 1000), code, int(crashed), int(not counts_as_attempt)
         return str(await self.redis.run("reschedule", claim.task, worker, claim.token, *how))
 
     async def dead_letter(self, worker: str, claim: Claim, code: str, message: str) -> str:

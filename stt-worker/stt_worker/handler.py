@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from shared.errors import InputMissing
+from shared.queue import job_fields
+from shared.queue.events import TranscriptEvent
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.stages import stage_after, task_name
 from shared.storage.local import Storage
@@ -46,25 +48,24 @@ class SttHandler:
         recognition = await self._recognize(claim, path)
         transcript = recognition.transcript
         fields = {
-            "transcript": transcript.text,
-            "language": transcript.language,
-            "input_duration_s": f"{recognition.duration_s:.3f}",
-            "engine:stt": self.info.engine,
-            "model:stt": self.info.model,
+            job_fields.TRANSCRIPT: transcript.text,
+            job_fields.LANGUAGE: transcript.language,
+            job_fields.INPUT_DURATION_S: f"{recognition.duration_s:.3f}",
+            **self.info.engine_fields(),
         }
         ways = {"strategy": transcript.strategy, "fallback_reason": transcript.fallback_reason}
         told = {name: way for name, way in ways.items() if way}
         fields |= {f"{name}:stt": way for name, way in told.items()}
         counts = {f"stt_{name}:{way}": 1 for name, way in told.items()}
-        heard = ("transcript", {"text": transcript.text, "language": transcript.language})
-        follows = stage_after(claim.fields["route"], "stt")
+        event = TranscriptEvent(transcript.text, transcript.language)
+        follows = stage_after(claim.fields[job_fields.ROUTE], "stt")
         tasks = [(task_name(follows, claim.job_id), "")] if follows else []
-        return Outcome(fields, tasks, events=[heard], counts=counts)
+        return Outcome(fields, tasks, events=[event], counts=counts)
 
     async def _recognize(self, claim: Claim, path: Path) -> Recognition:
         with self._together.on_the_way() as ask_together:
             duration_s = await self._process.run(Recognizer.open, self._settings.stt_timeout_s, path)
-            request = Request(path, claim.fields.get("language_hint"), duration_s)
+            request = Request(path, claim.fields.get(job_fields.LANGUAGE_HINT), duration_s)
             # What was tried before goes alone: it may have been what ended the engine under all who were with it.
             if claim.attempt == 1 and duration_s <= MOST_TOGETHER_S:
                 recognition = await ask_together(request)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.queue.events import SegmentEvent, TextEvent
 from shared.queue.messages import Claim, Outcome
 from shared.queue.queue import Queue
 from shared.queue.stages import Stage, task_name
@@ -45,7 +46,7 @@ class GrowingAnswer:
         if self._llm_claim is None:
             self._llm_claim = await self._claim("llm")
             self._llm_step = 0
-        events = [("text", {"text": " ".join(sentences)})]
+        events = [TextEvent(" ".join(sentences))]
         outcome = Outcome({"response": "…"}, parts=("tts", sentences), events=events, steps=self._llm_step)
         assert await self.queue.commit_partial("worker", self._llm_claim, outcome) == "extended"
         self._llm_step += 1
@@ -76,8 +77,8 @@ class GrowingAnswer:
         index = int(claim.part or 0)
         data = wav.encode(Speech(samples, rate_hz))
         path = self._storage.write_segment(self.job_id, index, claim.token, data)
-        event = {"index": index, "duration_s": len(samples) / rate_hz, "path": path}
-        await self._commit(claim, Outcome(part=(index, path), events=[("segment", event)]))
+        event = SegmentEvent(index, len(samples) / rate_hz, path)
+        await self._commit(claim, Outcome(part=(index, path), events=[event]))
         return samples
 
     async def join(self) -> bytes:

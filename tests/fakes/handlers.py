@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from shared.queue.events import SegmentEvent
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.stages import Stage
 from shared.worker.steps import Extend
@@ -44,7 +45,9 @@ async def speak(claim: Claim) -> Outcome:
     """What the last stage does: each part's output is its input."""
     if claim.part == "join":
         return Outcome({"audio_path": claim.input})
-    return Outcome(part=(int(claim.part or 0), claim.input), events=[("segment", {"index": int(claim.part or 0)})])
+    return Outcome(
+        part=(int(claim.part or 0), claim.input), events=[SegmentEvent(int(claim.part or 0), 1.0, claim.input)]
+    )
 
 
 async def _done() -> Outcome:

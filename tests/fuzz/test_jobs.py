@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.queue.events import EventPayload, SegmentEvent, TextEvent
 from shared.queue.job import Job
 from shared.queue.messages import Claim, Outcome
 from shared.queue.stages import STAGES, stage_after, task_name
@@ -97,7 +98,7 @@ def test_a_route_without_the_stage_is_an_error(route: str, stage: Any) -> None:
     st.lists(st.tuples(TEXT, TEXT)),
     st.none() | st.tuples(st.just("tts"), st.lists(TEXT)),
     st.none() | st.tuples(st.integers(0), TEXT),
-    st.lists(st.tuples(TEXT, st.dictionaries(TEXT, TEXT | st.integers()))),
+    st.lists(st.builds(TextEvent, TEXT) | st.builds(SegmentEvent, st.integers(0), st.floats(0, 1e6), TEXT)),
     st.integers(0),
     st.dictionaries(TEXT, st.integers()),
 )
@@ -106,7 +107,7 @@ def test_an_outcome_reaches_the_script_as_it_is(
     following: list[tuple[str, str]],
     parts: tuple[Any, list[str]] | None,
     part: tuple[int, str] | None,
-    events: list[tuple[str, dict[str, Any]]],
+    events: list[EventPayload],
     steps: int,
     counts: dict[str, int],
 ) -> None:
@@ -116,7 +117,7 @@ def test_an_outcome_reaches_the_script_as_it_is(
     assert plain["fields"] == fields
     assert [tuple(task) for task in plain["next"]] == following
     assert (tuple(plain["parts"]) if "parts" in plain else None) == parts
-    assert [tuple(event) for event in plain["events"]] == events
+    assert plain["events"] == [[event.name, event.as_dict()] for event in events]
     assert (plain["steps"], plain["counts"]) == (steps, counts)
     assert (tuple(plain["part"]) if "part" in plain else None) == part
     assert None not in plain.values()

@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared.errors import QueueFull, QueueUnavailable
+from shared.queue.events import SegmentEvent
 from shared.queue.keys import KEYS
 from shared.queue.messages import Outcome
 from shared.queue.queue import Queue
@@ -26,12 +27,8 @@ async def test_a_job_passes_its_route_and_completes(driver, queue):
     for index in range(2):
         claim = await driver.claim("tts-1", "tts")
         assert (claim.part, claim.input) == (str(index), f"text {index}")
-        assert (
-            await queue.commit(
-                "tts-1", claim, Outcome(part=(index, f"file {index}"), events=[("segment", {"index": index})])
-            )
-            == "committed"
-        )
+        outcome = Outcome(part=(index, f"file {index}"), events=[SegmentEvent(index, 1.0, f"file {index}")])
+        assert await queue.commit("tts-1", claim, outcome) == "committed"
     join = await driver.claim("tts-1", "tts")
     assert (join.part, join.input) == ("join", '["file 0","file 1"]')
     assert await queue.commit("tts-1", join, Outcome({"audio_path": "output/x.wav"})) == "committed"

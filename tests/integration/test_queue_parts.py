@@ -7,6 +7,7 @@ from redis import Redis
 
 from shared.errors import QueueUnavailable
 from shared.queue.admin import QueueAdmin
+from shared.queue.events import SegmentEvent, TextEvent
 from shared.queue.keys import KEYS
 from shared.queue.messages import Outcome
 from shared.queue.stages import task_name
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.redis
 
 def step(number: int, *texts: str) -> Outcome:
     """What the language model's stage records: what it has written so far, and what of it is to be spoken."""
-    return Outcome({"response": f"text {number}"}, parts=("tts", texts), events=[("text", {"text": "x"})], steps=number)
+    return Outcome({"response": f"text {number}"}, parts=("tts", texts), events=[TextEvent("x")], steps=number)
 
 
 async def told(queue, job_id):
@@ -28,7 +29,7 @@ async def told(queue, job_id):
 async def speak(driver, queue, worker="tts-1"):
     """Do the next part; its number."""
     claim = await driver.claim(worker, "tts")
-    outcome = Outcome(part=(int(claim.part), claim.input), events=[("segment", {"index": int(claim.part)})])
+    outcome = Outcome(part=(int(claim.part), claim.input), events=[SegmentEvent(int(claim.part), 1.0, claim.input)])
     assert await queue.commit(worker, claim, outcome) == "committed"
     return int(claim.part)
 

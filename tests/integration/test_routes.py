@@ -5,6 +5,7 @@ from uuid import uuid4
 import pytest
 
 from shared.queue.admin import QueueAdmin
+from shared.queue.events import TextEvent, TranscriptEvent
 from shared.queue.keys import KEYS
 from shared.queue.messages import Outcome
 from shared.queue.stages import SYNTHESIS_ONLY, first_task, task_name
@@ -39,7 +40,8 @@ async def test_a_job_ends_with_its_transcript(driver, queue, send):
     job_id = await send("stt")
     claim = await driver.claim("stt-1")
     assert (
-        await queue.commit("stt-1", claim, Outcome({"transcript": "hello"}, events=[("transcript", {})])) == "committed"
+        await queue.commit("stt-1", claim, Outcome({"transcript": "hello"}, events=[TranscriptEvent("hello", "en")]))
+        == "committed"
     )
     job = await queue.job(job_id)
     assert (job.status, job.stage, set(job.timings.stages)) == ("completed", "stt", {"stt"})
@@ -51,7 +53,7 @@ async def test_a_job_ends_with_its_transcript(driver, queue, send):
 def written(text, step=0, *, is_last=False):
     """A step of an answer that nobody is to speak."""
     fields = {"response": text} | ({"engine:llm": "mind"} if is_last else {})
-    return Outcome(fields, events=[("text", {"text": text})], steps=step)
+    return Outcome(fields, events=[TextEvent(text)], steps=step)
 
 
 async def test_an_answer_that_is_not_spoken_comes_step_by_step_and_ends(driver, queue, send):

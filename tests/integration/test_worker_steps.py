@@ -9,6 +9,7 @@ import pytest
 
 from fakes.handlers import FakeHandler, FakeWriter, speak
 from shared.errors import ModelUnavailable, UnknownVoice
+from shared.queue.events import TextEvent
 from shared.queue.keys import KEYS
 from shared.queue.messages import Claim, Outcome
 from shared.queue.queue import Queue
@@ -32,7 +33,7 @@ WORDS = ["one", "two", "three", "four", "five"]
 
 
 def say(*words: str) -> Outcome:
-    return Outcome(parts=("tts", words), events=[("text", {"text": word}) for word in words])
+    return Outcome(parts=("tts", words), events=[TextEvent(word) for word in words])
 
 
 async def write(_claim: Claim, extend: Extend) -> Outcome:

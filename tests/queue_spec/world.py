@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, multiple
 from redis import Redis
 
 from shared.queue.admin import QueueAdmin
+from shared.queue.events import TextEvent
 from shared.queue.keys import KEYS, MAX_CRASHES
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.queue import Queue
@@ -216,5 +217,5 @@ def outcome(claim: Claim, segments: int) -> Outcome:
     if claim.part is not None:
         return Outcome(part=(int(claim.part), f"{claim.part}.wav"))
     if "tts" in (stage, follows):
-        return Outcome({"response": "text"}, parts=("tts", ["text"] * segments), events=[("text", {"text": "text"})])
+        return Outcome({"response": "text"}, parts=("tts", ["text"] * segments), events=[TextEvent("text")])
     return Outcome({"transcript": "text"}, [(task_name(follows, claim.job_id), "")] if follows else [])

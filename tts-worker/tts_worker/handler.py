@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import PurePath
 
+from shared.queue import job_fields
+from shared.queue.events import SegmentEvent
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.storage.local import Storage
 from shared.text.speech_text import pieces_of
@@ -44,8 +46,8 @@ class TtsHandler:
         return await (self._join(claim) if claim.part == "join" else self._speak(claim))
 
     async def _speak(self, claim: Claim) -> Outcome:
-        language = claim.fields.get("language")
-        voice = claim.fields.get("voice") or self._settings.voice_of(language)
+        language = claim.fields.get(job_fields.LANGUAGE)
+        voice = claim.fields.get(job_fields.VOICE) or self._settings.voice_of(language)
         index, key = int(claim.part or 0), self._cache.key(self.info, claim.input, language, voice)
         kept = await asyncio.to_thread(self._find, claim, index, key)
         if kept is None:
@@ -54,9 +56,9 @@ class TtsHandler:
             kept = await asyncio.to_thread(self._keep, claim, index, key, speech)
         name, duration_s = kept
         return Outcome(
-            {"engine:tts": self.info.engine, "model:tts": _name(voice) if voice else self.info.model},
+            self.info.engine_fields(_name(voice) if voice else None),
             part=(index, name),
-            events=[("segment", {"index": index, "duration_s": round(duration_s, 3), "path": name})],
+            events=[SegmentEvent(index, round(duration_s, 3), name)],
         )
 
     # A segment's relative name, and how long it is in seconds. Each is one call of a thread.
@@ -80,7 +82,9 @@ class TtsHandler:
                 return wav.join(segments, file)
 
         duration_s = await asyncio.to_thread(write)
-        return Outcome({"audio_path": self._storage.relative(path), "duration_s": f"{duration_s:.3f}"})
+        return Outcome(
+            {job_fields.AUDIO_PATH: self._storage.relative(path), job_fields.DURATION_S: f"{duration_s:.3f}"}
+        )
 
 
 def _name(voice: str) -> str:
@@ -90,7 +94,9 @@ def _name(voice: str) -> str:
 
 def _cut(claim: Claim) -> Outcome:
     """The parts of a text that comes whole."""
-    return Outcome(parts=("tts", pieces_of(claim.fields["response"], claim.fields.get("language", ""))))
+    return Outcome(
+        parts=("tts", pieces_of(claim.fields[job_fields.RESPONSE], claim.fields.get(job_fields.LANGUAGE, "")))
+    )
 
 
 def _pause_s(text: str) -> float:

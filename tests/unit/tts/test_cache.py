@@ -48,7 +48,7 @@ class Worker:
 
     async def speak(self, job: str, text: str = "Good morning.", index: int = 0, **fields: str) -> Path:
         outcome = await self._handler.handle(Claim(f"tts:{job}:{index}", "token", 1, text, fields, index), _never)
-        assert outcome.events[0][1]["duration_s"] == 1.15
+        assert outcome.events[0].as_dict()["duration_s"] == 1.15
         assert outcome.part
         return self._storage.absolute(outcome.part[1])
 
