@@ -23,7 +23,7 @@ from api.schema import complete
 from api.settings import ApiSettings, listed
 from shared.background import cancel_all, start_background
 from shared.queue.queue import Queue
-from shared.storage.local import Storage
+from shared.storage.local import LocalStorage
 
 #: A caller is told that the queue is unavailable when Redis has stood still for so long.
 PATIENCE_S = 10.0
@@ -42,7 +42,7 @@ def create_app(settings: ApiSettings, queue: Queue | None = None) -> FastAPI:
         StartupError: the volume cannot be written to.
     """
     queue = queue or Queue.connect(settings.redis_url, password=settings.redis_password, patience_s=PATIENCE_S)
-    storage = Storage(settings.data_dir)
+    storage = LocalStorage(settings.data_dir)
     storage.prepare()
     intake = UploadSlots(settings.max_uploads, settings.max_upload_bytes)
     changes = ChangeListener(queue)

@@ -11,7 +11,7 @@ from api.jobs.job_changes import ChangeListener
 from api.jobs.job_feed import FeedRegistry
 from api.settings import ApiSettings
 from shared.queue.queue import Queue
-from shared.storage.local import Storage
+from shared.storage.storage import Storage
 
 
 @dataclass(frozen=True)

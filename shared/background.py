@@ -2,9 +2,13 @@
 
 import asyncio
 import signal
-from collections.abc import Collection, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine
+from contextlib import AbstractContextManager, asynccontextmanager
+from typing import TypeVar
 
 import structlog
+
+ValueT = TypeVar("ValueT")
 
 
 def start_background(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -26,3 +30,16 @@ async def cancel_all(tasks: Collection[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def in_thread(context: AbstractContextManager[ValueT]) -> AsyncIterator[ValueT]:
+    """Enter and leave a context that blocks, each in a thread, so that the event loop goes on."""
+    value = await asyncio.to_thread(context.__enter__)
+    try:
+        yield value
+    except BaseException as error:
+        if not await asyncio.to_thread(context.__exit__, type(error), error, error.__traceback__):
+            raise
+    else:
+        await asyncio.to_thread(context.__exit__, None, None, None)

@@ -16,7 +16,7 @@ from api.intake.fields import TEXT_FIELDS, bad_text, checked
 from api.intake.sniff import ACCEPTED, HEAD_BYTES, is_audio
 from api.intake.upload_slots import UploadSlots
 from api.problems.render import Problem
-from shared.storage.local import Storage
+from shared.storage.storage import Storage
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -61,7 +61,7 @@ async def receive_upload(
         raise _too_large(max_bytes)
     async with (
         intake.place() as arrival,
-        contextmanager_in_threadpool(storage.writing(storage.input_path(job_id))) as file,
+        contextmanager_in_threadpool(storage.upload_writer(job_id)) as file,
         aclosing(request.stream()) as chunks,
     ):
         form = _Form(boundary, max_bytes)

@@ -7,7 +7,6 @@ segments or from the file.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from pathlib import Path
 
 from api.jobs.job_events import Event
 from api.jobs.job_feed import FeedRegistry, JobFeed
@@ -17,7 +16,7 @@ from api.responses.audio_file import no_answer, no_such_range, removed
 from shared.errors import JobNotFound, QueueUnavailable
 from shared.queue.events import CompletedEvent, RestartedEvent, SegmentEvent
 from shared.queue.queue import Queue
-from shared.storage.local import Storage
+from shared.storage.storage import Storage
 
 
 def begun_anew() -> Problem:
@@ -44,7 +43,7 @@ class AnswerAudioStream:
         """The index of the answer's first segment: one that begins anew has another."""
         self._feeds, self._queue, self._storage, self._job_id = feeds, queue, storage, job_id
         self._start, self._wanted = start, generation
-        self._paths: dict[int, Path] = {}
+        self._names: dict[int, str] = {}
         self._heard = 0
         self._position = 0
         self._rate_hz: int | None = None
@@ -74,10 +73,10 @@ class AnswerAudioStream:
             self._note(events)
             if events and events[-1].name == CompletedEvent.name:
                 break
-            while path := self._paths.pop(self.generation + self._heard, None):
+            while name := self._names.pop(self.generation + self._heard, None):
                 self._check_generation()
                 self._heard += 1
-                if file := await asyncio.to_thread(self._next_piece, path):
+                if file := await asyncio.to_thread(self._next_piece, name):
                     yield file
         self._check_generation()
 
@@ -85,7 +84,7 @@ class AnswerAudioStream:
         """Take up all that is known before a segment is: an answer may have begun anew long ago."""
         for event in events:
             if event.name == SegmentEvent.name:
-                self._paths[event.data["index"]] = self._storage.absolute(event.data["path"])
+                self._names[event.data["index"]] = event.data["path"]
             elif event.name == RestartedEvent.name:
                 if self._heard:
                     raise begun_anew()
@@ -95,11 +94,11 @@ class AnswerAudioStream:
         if self._wanted not in (None, self.generation):
             raise begun_anew()
 
-    def _next_piece(self, path: Path) -> WavFile | None:
+    def _next_piece(self, name: str) -> WavFile | None:
         """The next segment. None, where it is not simply the next piece of the whole file: it has another rate, or has
         been removed, since the whole is there. Then the listener must wait for that."""
         try:
-            file = WavFile(path)
+            file = WavFile(self._storage.open_segment(name))
         except FileNotFoundError:
             self._rate_hz = 0
             return None
@@ -120,13 +119,16 @@ class AnswerAudioStream:
         if job.audio_path is None:
             raise no_answer(self._job_id)
         try:
-            file = await asyncio.to_thread(WavFile, self._storage.absolute(job.audio_path))
+            file = await asyncio.to_thread(self._open_answer)
         except FileNotFoundError:
             raise removed() from None
         if self._start > file.size:
             file.close()
             raise no_such_range(file.size)
         return file
+
+    def _open_answer(self) -> WavFile:
+        return WavFile(self._storage.open_answer(self._job_id))
 
 
 async def _blocks(file: WavFile, position: int) -> AsyncIterator[AudioBlock]:

@@ -7,7 +7,7 @@ import structlog
 
 from shared.errors import QueueUnavailable, QueueUnreadable
 from shared.queue.queue import Queue
-from shared.storage.local import Storage
+from shared.storage.storage import Storage
 
 _EVERY_S = 60.0
 
@@ -71,7 +71,7 @@ async def erase_cancelled(queue: Queue, storage: Storage) -> None:
 
 async def remove_strays(queue: Queue, storage: Storage, older_than_s: float = _STRAY_S) -> None:
     """Remove files that no job knows of, and the segments of answers that are whole."""
-    await asyncio.to_thread(storage.drop_partial, older_than_s)
+    await asyncio.to_thread(storage.remove_partial_files, older_than_s)
     await asyncio.to_thread(storage.prune_cache)  # left by an API that died while it erased
     for job_id in await asyncio.to_thread(storage.job_ids_on_disk, older_than_s):
         try:
@@ -81,4 +81,4 @@ async def remove_strays(queue: Queue, storage: Storage, older_than_s: float = _S
         if job is None or job.status == "cancelled":
             await asyncio.to_thread(storage.erase, job_id)
         elif job.status == "completed":  # a failed one may be tried again, and needs what it has
-            await asyncio.to_thread(storage.drop_segments, job_id)
+            await asyncio.to_thread(storage.erase_segments, job_id)

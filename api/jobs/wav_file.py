@@ -2,9 +2,10 @@
 
 import wave
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from shared.storage.storage import StoredFile
 
 #: What of a file is in memory at once, for each listener.
 BLOCK_BYTES = 1 << 16
@@ -26,11 +27,8 @@ class AudioBlock:
 class WavFile:
     """One file, open for reading. Blocking."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises:
-        FileNotFoundError: it has been removed. Once it is open, that does no harm.
-        """
-        self._file = path.open("rb")
+    def __init__(self, file: StoredFile) -> None:
+        self._file = file.content
         try:
             with wave.open(self._file) as head:
                 self.rate_hz = head.getframerate()

@@ -1,9 +1,17 @@
 """An answer's file as it is sent."""
 
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import anyio
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from api.problems.render import Problem
+from shared.storage.storage import StoredFile
 
 
 def removed() -> Problem:
@@ -28,24 +36,33 @@ def text_alone(job_id: str) -> Problem:
 
 
 class WavFileResponse(FileResponse):
-    """Whole or in part. Starlette tells what is wrong with a `Range` as plain text, and begins an answer before it has
-    opened the file."""
+    """A stored WAV file, whole or in part.
+
+    Starlette's response knows files by their path, sends the status before it has opened the file, and reports a bad
+    `Range` as plain text. This one opens the file first, and reads what was opened.
+    """
+
+    def __init__(self, open_file: Callable[[], StoredFile], filename: str, missing: Problem) -> None:
+        """`missing` is the answer if `open_file`, which may block, finds no file."""
+        super().__init__(filename, media_type="audio/wav", filename=filename)
+        self._open_stored = open_file
+        self._missing = missing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        beginning: list[Message] = []
-
-        async def send_once_open(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                beginning.append(message)
-                return
-            if beginning:
-                await send(beginning.pop())
-            await send(message)
-
         try:
-            await super().__call__(scope, receive, send_once_open)
+            file = await asyncio.to_thread(self._open_stored)
         except FileNotFoundError:
-            raise removed() from None
+            raise self._missing from None
+        with file:
+            self._file = file
+            # Mode and time are fields 0 and 8 of the ten, the size is field 6.
+            self.stat_result = os.stat_result((stat.S_IFREG, 0, 0, 0, 0, 0, file.size, 0, file.modified_at, 0))
+            self.set_stat_headers(self.stat_result)
+            await super().__call__(scope, receive, send)
+
+    @asynccontextmanager
+    async def _open_file(self) -> AsyncIterator[anyio.AsyncFile[bytes]]:
+        yield anyio.wrap_file(self._file.content)
 
     @classmethod
     def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import PurePosixPath
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
 from api.dependencies import ServicesDep
 from api.intake.job_id import JobId
@@ -94,7 +96,7 @@ async def events(
 @router.get(
     "/audio/{job_id}/segments/{index}",
     summary="One spoken piece of an answer",
-    response_class=WavFileResponse,
+    response_class=FileResponse,
     responses={200: {"description": "A WAV file.", "content": {"audio/wav": {}}}, **responses(_NOT_FOUND, _NO_SEGMENT)},
 )
 async def segment(job_id: JobId, index: Annotated[int, Path(ge=0, le=2**31)], state: ServicesDep) -> WavFileResponse:
@@ -103,9 +105,9 @@ async def segment(job_id: JobId, index: Annotated[int, Path(ge=0, le=2**31)], st
         raise JobNotFound
     for event in await state.queue.events(job_id):
         if event["event"] == SegmentEvent.name and event["index"] == index:
-            path = state.storage.absolute(event["path"])
-            if path.is_file():
-                return WavFileResponse(path, media_type="audio/wav", filename=path.name)
+            name = event["path"]
+            open_file = partial(state.storage.open_segment, name)
+            return WavFileResponse(open_file, PurePosixPath(name).name, Problem(*_NO_SEGMENT))
     raise Problem(*_NO_SEGMENT)
 
 
@@ -113,7 +115,7 @@ async def segment(job_id: JobId, index: Annotated[int, Path(ge=0, le=2**31)], st
 @router.get(
     "/audio/{job_id}",
     summary="The spoken answer",
-    response_class=WavFileResponse,
+    response_class=FileResponse,
     openapi_extra=_RANGE,
     responses={
         200: {
@@ -153,14 +155,9 @@ async def audio(
         raise text_alone(job_id)
     if job.has_ended and job.audio_path is None:
         raise no_answer(job_id)
-    if job.audio_path and kind == "wav" and not offset:
-        path = state.storage.absolute(job.audio_path)
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            raise removed() from None
-        return WavFileResponse(path, media_type="audio/wav", filename=path.name, stat_result=found)
     filename = f"{job_id}_response.{kind}"
+    if job.audio_path and kind == "wav" and not offset:
+        return WavFileResponse(partial(state.storage.open_answer, job_id), filename, removed())
     if request.method == "HEAD":
         return without_body(MEDIA_TYPES[kind], filename)
     mark_listener(request.scope)

@@ -21,7 +21,7 @@ from bench.lib.redis_server import RunningRedis
 from bench.lib.services import running
 from shared.queue.queue import Queue
 from shared.queue.stages import SPEECH_TO_SPEECH, STAGES, first_task
-from shared.storage.local import Storage
+from shared.storage.local import LocalStorage
 
 #: Engine plugins of the benchmark's own.
 _PLUGIN = Path(__file__).parents[1] / "entry_points"
@@ -71,10 +71,11 @@ async def _until_ready(place: Place) -> None:
 
 async def _through_queue(place: Place, workers: list[psutil.Process], recordings: list[Path]) -> Spoken:
     """Jobs as the API makes them, without the upload."""
-    queue, storage = Queue.connect(place.redis.url), Storage(place.volume)
+    queue, storage = Queue.connect(place.redis.url), LocalStorage(place.volume)
     jobs = [uuid4().hex for _ in recordings]
     for job, path in zip(jobs, recordings, strict=True):
-        storage.input_path(job).write_bytes(path.read_bytes())
+        with storage.upload_writer(job) as upload:
+            upload.write(path.read_bytes())
     started, used_s = time.time(), _cpu_s([*workers, place.redis.process])
     fields = {"route": SPEECH_TO_SPEECH}
     submits = (queue.submit(job, fields, [first_task(SPEECH_TO_SPEECH, job)], max_live=1_000_000) for job in jobs)

@@ -15,7 +15,7 @@ from shared.errors import ModelUnavailable
 from shared.queue import job_fields
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.stages import stage_after
-from shared.storage.local import Storage
+from shared.storage.storage import Storage
 from shared.worker.steps import Extend
 
 _NO_MODEL = (

@@ -1,1 +1,1 @@
-"""Files of jobs, addressed by job id."""
+"""Files of jobs, addressed by job id: the protocol `storage.Storage`, and `local` behind it."""

@@ -13,7 +13,8 @@ from shared.logs import configure_logs
 from shared.queue.queue import Queue
 from shared.queue.stages import Stage
 from shared.settings import CANNOT_START, WorkerSettings
-from shared.storage.local import Storage
+from shared.storage.local import LocalStorage
+from shared.storage.storage import Storage
 from shared.worker.watchdog import watchdog
 from shared.worker.worker import RECONNECT_S, Handler, Worker
 
@@ -32,7 +33,7 @@ def run_stage(stage: Stage, settings: WorkerSettings, open_stage: OpenStage, *, 
 
 async def _serve(settings: WorkerSettings, open_stage: OpenStage, concurrency: int) -> None:
     # Told to stop while a model is still loading, a process should end at once: only a running worker stops in order.
-    storage = Storage(settings.data_dir)
+    storage = LocalStorage(settings.data_dir)
     storage.prepare()
     queue = Queue.connect(settings.redis_url, password=settings.redis_password)
     try:

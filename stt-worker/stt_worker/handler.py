@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from shared.errors import InputMissing
+from shared.background import in_thread
 from shared.queue import job_fields
 from shared.queue.events import TranscriptEvent
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.stages import stage_after, task_name
-from shared.storage.local import Storage
+from shared.storage.storage import Storage
 from shared.worker.engine_process import EngineProcess, warm_engine
 from shared.worker.steps import Extend
 from stt_worker.batcher import Batcher
@@ -42,10 +42,8 @@ class SttHandler:
         self._together = Batcher(self._recognize_all)
 
     async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
-        path = self._storage.input_path(claim.job_id)
-        if not path.is_file():
-            raise InputMissing
-        recognition = await self._recognize(claim, path)
+        async with in_thread(self._storage.local_copy(claim.job_id)) as path:
+            recognition = await self._recognize(claim, path)
         transcript = recognition.transcript
         fields = {
             job_fields.TRANSCRIPT: transcript.text,

@@ -12,7 +12,7 @@ from chaos.load import Call, Load
 from chaos.orders import Order
 from chaos.stack import Stack
 from shared.queue.keys import KEYS
-from shared.storage.local import Storage
+from shared.storage.local import LocalStorage
 
 _READERS = 16
 
@@ -46,7 +46,7 @@ class Evidence:
 
 async def gather(stack: Stack, load: Load, orders: dict[int, Order]) -> Evidence:
     """Look, after the housekeeping that would be done an hour later."""
-    storage = Storage(stack.disk.path)
+    storage = LocalStorage(stack.disk.path)
     await remove_strays(stack.queue, storage, older_than_s=0)
     seen = Evidence(calls=load.calls, orders=orders)
     readers = asyncio.Semaphore(_READERS)

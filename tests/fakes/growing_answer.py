@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from shared.queue.events import SegmentEvent, TextEvent
 from shared.queue.messages import Claim, Outcome
 from shared.queue.queue import Queue
 from shared.queue.stages import Stage, task_name
-from shared.storage.local import Storage
+from shared.storage.storage import Storage
 from tts_worker import wav
 from tts_worker.engine import Speech
 
@@ -85,11 +86,13 @@ class GrowingAnswer:
         """Commit the joined file, and return its content."""
         claim = await self._claim("tts")
         assert claim.part == "join"
-        path = self._storage.output_path(self.job_id)
-        with self._storage.writing(path) as file:
-            wav.join([self._storage.absolute(name) for name in json.loads(claim.input)], file)
-        await self._commit(claim, Outcome({"audio_path": self._storage.relative(path), "duration_s": "1"}))
-        return path.read_bytes()
+        segments = [partial(self._storage.open_segment, name) for name in json.loads(claim.input)]
+        with self._storage.answer_writer(self.job_id) as file:
+            wav.join(segments, file)
+        name = self._storage.answer_name(self.job_id)
+        await self._commit(claim, Outcome({"audio_path": name, "duration_s": "1"}))
+        with self._storage.open_answer(self.job_id) as answer:
+            return answer.content.read()
 
     async def fail(self) -> None:
         """Dead-letter the LLM task."""

@@ -7,7 +7,7 @@ import pytest
 
 from shared.errors import InputError
 from shared.queue.messages import Claim, Outcome
-from shared.storage.local import Storage
+from shared.storage.local import LocalStorage
 from tts_worker.engine import Speech, TtsEngine
 from tts_worker.engines.piper import engine as piper
 from tts_worker.handler import TtsHandler, open_tts
@@ -109,7 +109,7 @@ def test_the_threads_follow_the_setting_or_the_container(
 
 async def test_a_worker_speaks_a_text_once(tmp_path: Path) -> None:
     """A second job gets the very bytes, since Piper would never say the same twice; a new start speaks anew."""
-    storage = Storage(tmp_path)
+    storage = LocalStorage(tmp_path)
     storage.prepare()
     settings = TtsSettings(tts_voice=NAME, models_dir=FOLDER, tts_threads=1, data_dir=tmp_path)
 
@@ -119,7 +119,7 @@ async def test_a_worker_speaks_a_text_once(tmp_path: Path) -> None:
     async def spoken(handler: TtsHandler, job: str) -> Path:
         outcome = await handler.handle(Claim(f"tts:{job}:0", "token", 1, TEXT, {"language": "en"}, 0), never)
         assert outcome.part
-        return storage.absolute(outcome.part[1])
+        return tmp_path / outcome.part[1]
 
     async with open_tts(settings, storage) as handler:
         first, second = await spoken(handler, "a"), await spoken(handler, "b")

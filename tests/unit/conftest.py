@@ -24,7 +24,7 @@ from shared.queue.keys import KEYS
 from shared.queue.messages import Claim, NewTask, Outcome
 from shared.queue.queue import Queue
 from shared.queue.stages import Stage, task_name
-from shared.storage.local import Storage
+from shared.storage.local import LocalStorage
 from support.wait import wait_until
 
 #: The content type of a body that `build_form` has built.
@@ -242,7 +242,7 @@ async def growing_answer(
 ) -> GrowingAnswer:
     """The answer to a question that has been uploaded and transcribed."""
     job_id = (await upload()).json()["job_id"]
-    answer = GrowingAnswer(job_id, fake_queue, Storage(volume), claim)
+    answer = GrowingAnswer(job_id, fake_queue, LocalStorage(volume), claim)
     await answer.transcribe()
     return answer
 

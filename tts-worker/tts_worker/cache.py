@@ -4,7 +4,7 @@ import hashlib
 import json
 
 from shared.queue.messages import Claim, WorkerInfo
-from shared.storage.local import Storage
+from shared.storage.storage import Storage
 from tts_worker.settings import TtsSettings
 
 
@@ -25,8 +25,8 @@ class SpeechCache:
         """The name of the task's segment, if another job has the same."""
         if not self._limit_bytes:
             return None
-        return self._storage.shared_segment(claim.job_id, index, claim.token, key)
+        return self._storage.reuse_segment(claim.job_id, index, claim.token, key)
 
     def put(self, segment: str, key: str) -> None:
         if self._limit_bytes:
-            self._storage.share_segment(segment, key, self._limit_bytes)
+            self._storage.cache_segment(segment, key, self._limit_bytes)

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from shared.queue import job_fields
 from shared.queue.events import SegmentEvent
 from shared.queue.messages import Claim, Outcome, WorkerInfo
-from shared.storage.local import Storage
+from shared.storage.storage import Storage
 from shared.text.speech_text import pieces_of
 from shared.worker.engine_process import EngineProcess, warm_engine
 from shared.worker.steps import Extend
@@ -65,7 +65,10 @@ class TtsHandler:
 
     def _find(self, claim: Claim, index: int, key: str) -> tuple[str, float] | None:
         name = self._cache.get(claim, index, key)
-        return (name, wav.duration_s(self._storage.absolute(name))) if name else None
+        if name is None:
+            return None
+        with self._storage.open_segment(name) as file:
+            return name, wav.duration_s(file.content)
 
     def _keep(self, claim: Claim, index: int, key: str, speech: Speech) -> tuple[str, float]:
         segment = speech.followed_by(_pause_s(claim.input))
@@ -74,17 +77,15 @@ class TtsHandler:
         return name, segment.duration_s
 
     async def _join(self, claim: Claim) -> Outcome:
-        segments = [self._storage.absolute(name) for name in json.loads(claim.input)]
-        path = self._storage.output_path(claim.job_id)
+        segments = [partial(self._storage.open_segment, name) for name in json.loads(claim.input)]
 
         def write() -> float:
-            with self._storage.writing(path) as file:
+            with self._storage.answer_writer(claim.job_id) as file:
                 return wav.join(segments, file)
 
         duration_s = await asyncio.to_thread(write)
-        return Outcome(
-            {job_fields.AUDIO_PATH: self._storage.relative(path), job_fields.DURATION_S: f"{duration_s:.3f}"}
-        )
+        name = self._storage.answer_name(claim.job_id)
+        return Outcome({job_fields.AUDIO_PATH: name, job_fields.DURATION_S: f"{duration_s:.3f}"})
 
 
 def _name(voice: str) -> str:

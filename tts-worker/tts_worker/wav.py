@@ -2,14 +2,17 @@
 
 import io
 import wave
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.storage.storage import StoredFile
 from tts_worker.engine import Speech
+
+#: Opens a segment; a long answer has more of them than a process may have files open.
+OpenSegment = Callable[[], StoredFile]
 
 #: Frames that are in memory at once while a segment is copied.
 _BLOCK_FRAMES = 1 << 16
@@ -24,13 +27,13 @@ def encode(speech: Speech) -> bytes:
     return buffer.getvalue()
 
 
-def duration_s(path: Path) -> float:
-    """How long the WAV file `path` is, in s."""
-    rate_hz, frames = _rate_and_frames(path)
-    return frames / rate_hz
+def duration_s(file: BinaryIO) -> float:
+    """The length of a WAV file in seconds."""
+    with wave.open(file, "rb") as source:
+        return source.getnframes() / source.getframerate()
 
 
-def join(segments: Sequence[Path], to: BinaryIO) -> float:
+def join(segments: Sequence[OpenSegment], to: BinaryIO) -> float:
     """Write the WAV files `segments` into `to` as one; return its duration in s.
 
     They normally share one sample rate. Where TTS workers with different voices spoke one answer, the first segment's
@@ -56,13 +59,13 @@ def _set_format(out: wave.Wave_write, rate_hz: int) -> None:
     out.setframerate(rate_hz)
 
 
-def _rate_and_frames(segment: Path) -> tuple[int, int]:
-    with wave.open(str(segment), "rb") as source:
+def _rate_and_frames(segment: OpenSegment) -> tuple[int, int]:
+    with segment() as file, wave.open(file.content, "rb") as source:
         return source.getframerate(), source.getnframes()
 
 
-def _copy(segment: Path, out: wave.Wave_write, rate_hz: int) -> None:
-    with wave.open(str(segment), "rb") as source:
+def _copy(segment: OpenSegment, out: wave.Wave_write, rate_hz: int) -> None:
+    with segment() as file, wave.open(file.content, "rb") as source:
         if source.getframerate() != rate_hz:
             samples = np.frombuffer(source.readframes(source.getnframes()), np.int16)
             out.writeframesraw(_resample(samples, source.getframerate(), rate_hz).tobytes())

@@ -1,7 +1,6 @@
 """GET /audio of a completed job: the whole file, ranges of it, and its errors."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import pytest
 from shared.queue.messages import Claim
 from shared.queue.queue import Queue
 from shared.queue.stages import Stage
+from shared.storage.local import LocalStorage
+from shared.storage.storage import StoredFile
 
 Send = Callable[..., Awaitable[httpx.Response]]
 
@@ -117,15 +118,40 @@ async def test_audio_that_was_removed_from_the_volume_is_gone(
 async def test_audio_that_is_removed_during_the_request_is_gone(
     client: httpx.AsyncClient, audio_url: str, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
 ) -> None:
-    """A file that is deleted between two steps of a request is 410, for whole files and for ranges."""
-    stat = Path.stat
+    """A file that is deleted after its job was read and before it is opened is 410, for whole files and for ranges."""
+    open_answer = LocalStorage.open_answer
 
-    def stat_and_delete(path: Path, **options: bool) -> os.stat_result:
-        result = stat(path, **options)
-        if path.name.endswith("_response.wav"):
-            path.unlink()
-        return result
+    def delete_and_open(storage: LocalStorage, job_id: str) -> StoredFile:
+        storage.erase(job_id)
+        return open_answer(storage, job_id)
 
-    monkeypatch.setattr(Path, "stat", stat_and_delete)
+    monkeypatch.setattr(LocalStorage, "open_answer", delete_and_open)
     response = await client.get(audio_url, headers=headers)
     assert (response.status_code, response.json()["code"]) == (410, "no_audio")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-9"}, {"Range": "bytes=0-9,20-29"}])
+async def test_audio_that_is_removed_once_open_is_sent(
+    client: httpx.AsyncClient,
+    audio_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    headers: dict[str, str],
+    wav: bytes,
+    files: Callable[[], list[str]],
+) -> None:
+    """An answer that is deleted while it is being sent is sent completely, and its file is closed afterwards."""
+    open_answer = LocalStorage.open_answer
+    opened: list[StoredFile] = []
+
+    def open_and_delete(storage: LocalStorage, job_id: str) -> StoredFile:
+        opened.append(open_answer(storage, job_id))
+        storage.erase(job_id)
+        return opened[-1]
+
+    monkeypatch.setattr(LocalStorage, "open_answer", open_and_delete)
+    response = await client.get(audio_url, headers=headers)
+    assert response.status_code == (206 if headers else 200)
+    parts = [wav[:10], wav[20:30]] if "," in headers.get("Range", "") else [wav[: 10 if headers else None]]
+    assert all(part in response.content for part in parts)
+    assert not [name for name in files() if name.startswith("output/")]
+    assert [file.content.closed for file in opened] == [True]

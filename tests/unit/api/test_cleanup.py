@@ -14,7 +14,8 @@ from shared.background import cancel_all
 from shared.queue.messages import Claim
 from shared.queue.queue import Queue
 from shared.queue.stages import Stage
-from shared.storage.local import Storage
+from shared.storage.local import LocalStorage
+from shared.storage.storage import Storage
 
 Send = Callable[..., Awaitable[httpx.Response]]
 Files = Callable[[], list[str]]
@@ -23,7 +24,7 @@ Complete = Callable[[str], Awaitable[None]]
 
 @pytest.fixture
 def storage(volume: Path) -> Storage:
-    storage = Storage(volume)
+    storage = LocalStorage(volume)
     storage.prepare()
     return storage
 
@@ -175,20 +176,20 @@ async def test_partial_files_are_removed(volume: Path, storage: Storage, files: 
         (volume / folder / ".x-1.part").write_bytes(b"x")
     age(volume)
     (volume / "input" / ".x-2.part").write_bytes(b"x")
-    storage.drop_partial(older_than_s=3600)
+    storage.remove_partial_files(older_than_s=3600)
     assert files() == ["input/.x-2.part"]
 
 
 async def test_cached_speech_is_removed_with_its_last_segment(
-    fake_queue: Queue, storage: Storage, files: Files
+    volume: Path, fake_queue: Queue, storage: Storage, files: Files
 ) -> None:
     """A cached segment that no job uses any more, because the API died while erasing one, is removed by the next
     sweep."""
     segment = storage.write_segment("a" * 32, 0, "token", b"x")
-    storage.share_segment(segment, "key", 1_000)
+    storage.cache_segment(segment, "key", 1_000)
     await cleanup.remove_strays(fake_queue, storage)
     assert "cache/key" in files()
-    storage.absolute(segment).unlink()
+    (volume / segment).unlink()
     await cleanup.remove_strays(fake_queue, storage)
     assert files() == []
 
@@ -207,7 +208,7 @@ async def test_a_failing_sweep_does_not_stop_the_others(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(fake_queue, "audit", audit)
-    monkeypatch.setattr(storage, "drop_partial", fail)
+    monkeypatch.setattr(storage, "remove_partial_files", fail)
     monkeypatch.setattr(cleanup, "_EVERY_S", 0.01)
     sweeping = asyncio.create_task(cleanup.run_cleanup(fake_queue, storage, 3600))
     async with asyncio.timeout(5):

@@ -14,7 +14,7 @@ from api.intake import upload_slots as intake
 from api.settings import ApiSettings
 from shared.errors import QueueUnavailable
 from shared.queue.queue import Queue
-from shared.storage.local import Storage
+from shared.storage.local import LocalStorage
 
 Send = Callable[..., Awaitable[httpx.Response]]
 Files = Callable[[], list[str]]
@@ -116,7 +116,7 @@ async def test_an_unexpected_error_tells_nothing(
     def broken(*_args: object) -> None:
         raise RuntimeError(f"a secret in {volume}")
 
-    monkeypatch.setattr(Storage, "writing", broken)
+    monkeypatch.setattr(LocalStorage, "upload_writer", broken)
     answer = await upload()
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"

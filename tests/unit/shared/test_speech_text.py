@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.queue.messages import Claim, Outcome, WorkerInfo
-from shared.storage.local import Storage
+from shared.storage.local import LocalStorage
 from shared.text.speech_text import pieces_of
 from shared.worker.engine_process import EngineProcess
 from tts_worker.engine import TtsEngine
@@ -43,7 +43,9 @@ def test_there_is_always_something_to_say(text: str, language: str) -> None:
 async def test_a_task_without_a_part_cuts_its_jobs_text(tmp_path) -> None:
     """No engine is needed for it, and no stage is done by it."""
     process = cast("EngineProcess[TtsEngine]", None)
-    handler = TtsHandler(process, WorkerInfo("tts", "fake", "fake"), Storage(tmp_path), TtsSettings(_env_file=None))
+    handler = TtsHandler(
+        process, WorkerInfo("tts", "fake", "fake"), LocalStorage(tmp_path), TtsSettings(_env_file=None)
+    )
 
     async def extend(_outcome: Outcome) -> None:
         raise AssertionError

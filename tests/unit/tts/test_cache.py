@@ -1,4 +1,4 @@
-"""What was spoken already is not spoken again, and is kept no longer than a job that has it."""
+"""The cache of synthesized segments: when one is reused, and how long it is kept."""
 
 import os
 from pathlib import Path
@@ -8,24 +8,24 @@ import numpy as np
 import pytest
 
 from shared.queue.messages import Claim, Outcome, WorkerInfo
-from shared.storage.local import Storage
+from shared.storage.local import LocalStorage
 from tts_worker.engine import Speech
 from tts_worker.handler import TtsHandler
 from tts_worker.settings import TtsSettings
 
-#: A second of what the engine below says, as a file.
+#: The size of a WAV file with a second of sound and the pause behind it, as the engine below makes one.
 BYTES = 44 + 2 * (16_000 + 2_400)
 
 
 class Engine:
-    """Stands for the engine in its process; never says the same twice."""
+    """Stands for the engine in its process; never synthesizes the same sound twice."""
 
     def __init__(self) -> None:
-        self.said = 0
+        self.calls = 0
 
     async def run(self, *_: Any) -> Speech:
-        self.said += 1
-        return Speech(np.full(16_000, self.said, np.int16), 16_000)
+        self.calls += 1
+        return Speech(np.full(16_000, self.calls, np.int16), 16_000)
 
 
 @pytest.fixture
@@ -34,137 +34,147 @@ def engine() -> Engine:
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    storage = Storage(tmp_path)
+def storage(tmp_path: Path) -> LocalStorage:
+    storage = LocalStorage(tmp_path)
     storage.prepare()
     return storage
 
 
 class Worker:
-    def __init__(self, engine: Engine, storage: Storage, model: str = "own", **settings: Any) -> None:
+    """A TTS worker on the volume `tmp_path`."""
+
+    def __init__(self, engine: Engine, storage: LocalStorage, model: str = "own", **settings: Any) -> None:
         info = WorkerInfo("tts", "mouth", model)
         self._handler = TtsHandler(engine, info, storage, TtsSettings(_env_file=None, **settings))  # type: ignore[arg-type, call-arg]
-        self._storage = storage
 
-    async def speak(self, job: str, text: str = "Good morning.", index: int = 0, **fields: str) -> Path:
+    async def synthesize(self, job: str, text: str = "Good morning.", index: int = 0, **fields: str) -> str:
+        """The segment's stored name."""
         outcome = await self._handler.handle(Claim(f"tts:{job}:{index}", "token", 1, text, fields, index), _never)
         assert outcome.events[0].as_dict()["duration_s"] == 1.15
         assert outcome.part
-        return self._storage.absolute(outcome.part[1])
+        return outcome.part[1]
 
 
 async def _never(_step: Outcome) -> None:
     raise AssertionError
 
 
-def shared(storage: Storage) -> int:
-    return len(list(storage.absolute("cache").iterdir()))
+def cached(volume: Path) -> int:
+    """The number of cached segments."""
+    return len(list((volume / "cache").iterdir()))
 
 
 def files(volume: Path) -> list[Path]:
     return [path for path in volume.rglob("*") if path.is_file()]
 
 
-async def test_a_text_is_spoken_once(engine: Engine, storage: Storage) -> None:
+async def test_text_is_synthesized_once(engine: Engine, storage: LocalStorage, tmp_path: Path) -> None:
     """Another job, of another worker, gets the same bytes without the engine."""
-    first = await Worker(engine, storage).speak("a")
-    second = await Worker(engine, storage).speak("b")
-    assert engine.said == 1
+    first = await Worker(engine, storage).synthesize("a")
+    second = await Worker(engine, storage).synthesize("b")
+    assert engine.calls == 1
     assert first != second
-    assert first.read_bytes() == second.read_bytes()
-    assert len(first.read_bytes()) == BYTES
+    assert (tmp_path / first).read_bytes() == (tmp_path / second).read_bytes()
+    assert len((tmp_path / first).read_bytes()) == BYTES
 
 
-async def test_what_would_sound_otherwise_is_spoken(engine: Engine, storage: Storage) -> None:
+async def test_all_that_changes_the_sound_is_part_of_the_key(
+    engine: Engine, storage: LocalStorage, tmp_path: Path
+) -> None:
     """Text, language, voice, pace and the worker's own voice each make a difference."""
     worker = Worker(engine, storage)
-    await worker.speak("a")
-    await worker.speak("a", "Good evening.")
-    await worker.speak("a", language="de")
-    await worker.speak("a", voice="anna")
-    await Worker(engine, storage, tts_speed=1.5).speak("a")
-    await Worker(engine, storage, tts_voice="/voices/other.onnx").speak("a")
-    await Worker(engine, storage, model="other").speak("a")
-    assert engine.said == shared(storage) == 7
+    await worker.synthesize("a")
+    await worker.synthesize("a", "Good evening.")
+    await worker.synthesize("a", language="de")
+    await worker.synthesize("a", voice="anna")
+    await Worker(engine, storage, tts_speed=1.5).synthesize("a")
+    await Worker(engine, storage, tts_voice="/voices/other.onnx").synthesize("a")
+    await Worker(engine, storage, model="other").synthesize("a")
+    assert engine.calls == cached(tmp_path) == 7
 
 
-async def test_nothing_is_left_when_its_last_job_is_erased(engine: Engine, storage: Storage, tmp_path: Path) -> None:
-    """Erasing a job takes nothing from another that says the same; with the last of them the sound is gone."""
+async def test_nothing_is_left_when_the_last_job_is_erased(
+    engine: Engine, storage: LocalStorage, tmp_path: Path
+) -> None:
+    """Erasing a job takes nothing from another with the same text; with the last of them the sound is gone."""
     worker = Worker(engine, storage)
-    await worker.speak("a")
-    kept = await worker.speak("b")
+    await worker.synthesize("a")
+    kept = await worker.synthesize("b")
     storage.erase("a")
-    assert (len(kept.read_bytes()), shared(storage)) == (BYTES, 1)
+    assert (len((tmp_path / kept).read_bytes()), cached(tmp_path)) == (BYTES, 1)
     storage.erase("b")
     assert files(tmp_path) == []
-    await worker.speak("c")
-    assert engine.said == 2
+    await worker.synthesize("c")
+    assert engine.calls == 2
 
 
-async def test_what_an_erasure_left_half_done_is_swept(engine: Engine, storage: Storage) -> None:
-    """An API that died between the two leaves nothing for long."""
-    (await Worker(engine, storage).speak("a")).unlink()
-    assert shared(storage) == 1
+async def test_half_done_erasure_is_completed(engine: Engine, storage: LocalStorage, tmp_path: Path) -> None:
+    """What an API left in the cache when it died between two removals is pruned."""
+    (tmp_path / await Worker(engine, storage).synthesize("a")).unlink()
+    assert cached(tmp_path) == 1
     storage.prune_cache()
-    assert shared(storage) == 0
+    assert cached(tmp_path) == 0
 
 
-async def test_the_cache_is_bounded(engine: Engine, storage: Storage) -> None:
-    """Beyond TTS_CACHE_MB, what nobody used for longest goes; jobs keep what is theirs."""
+async def test_cache_is_bounded(engine: Engine, storage: LocalStorage, tmp_path: Path) -> None:
+    """Beyond TTS_CACHE_MB the least recently used segment is evicted; jobs keep theirs."""
     worker = Worker(engine, storage, tts_cache_mb=2.5 * BYTES / 1e6)
-    one, two = await worker.speak("a", "One."), await worker.speak("a", "Two.", 1)
-    os.utime(one, (1, 1))
-    os.utime(two, (2, 2))
-    await worker.speak("b", "One.")
-    await worker.speak("c", "Three.")
-    assert (engine.said, shared(storage)) == (3, 2)
-    await worker.speak("d", "One.")
-    assert engine.said == 3
-    await worker.speak("e", "Two.")
-    assert engine.said == 4
-    assert len(two.read_bytes()) == BYTES
+    one = await worker.synthesize("a", "One.")
+    two = await worker.synthesize("a", "Two.", 1)
+    os.utime(tmp_path / one, (1, 1))
+    os.utime(tmp_path / two, (2, 2))
+    await worker.synthesize("b", "One.")
+    await worker.synthesize("c", "Three.")
+    assert (engine.calls, cached(tmp_path)) == (3, 2)
+    await worker.synthesize("d", "One.")
+    assert engine.calls == 3
+    await worker.synthesize("e", "Two.")
+    assert engine.calls == 4
+    assert len((tmp_path / two).read_bytes()) == BYTES
 
 
-async def test_a_piece_that_is_larger_than_all_room_pushes_nobody_out(engine: Engine, storage: Storage) -> None:
-    """One long text must not empty the cache."""
-    await Worker(engine, storage).speak("a", "Yes.")
-    await Worker(engine, storage, tts_cache_mb=0.9 * BYTES / 1e6).speak("a", "A long one.", 1)
-    assert shared(storage) == 1
-
-
-async def test_it_can_be_turned_off(engine: Engine, storage: Storage) -> None:
-    """TTS_CACHE_MB=0 neither keeps nor uses anything."""
-    await Worker(engine, storage).speak("a")
-    await Worker(engine, storage, tts_cache_mb=0).speak("b")
-    await Worker(engine, storage, tts_cache_mb=0).speak("c", "Good night.")
-    assert (engine.said, shared(storage)) == (3, 1)
-
-
-async def test_a_volume_that_cannot_share_still_speaks(
-    engine: Engine, storage: Storage, monkeypatch: pytest.MonkeyPatch
+async def test_segment_larger_than_the_cache_evicts_nothing(
+    engine: Engine, storage: LocalStorage, tmp_path: Path
 ) -> None:
-    """Without hard links each text is spoken anew, and so it is where somebody has removed the folder."""
+    """One long text must not empty the cache."""
+    await Worker(engine, storage).synthesize("a", "Yes.")
+    await Worker(engine, storage, tts_cache_mb=0.9 * BYTES / 1e6).synthesize("a", "A long one.", 1)
+    assert cached(tmp_path) == 1
+
+
+async def test_cache_can_be_turned_off(engine: Engine, storage: LocalStorage, tmp_path: Path) -> None:
+    """TTS_CACHE_MB=0 neither keeps nor uses anything."""
+    await Worker(engine, storage).synthesize("a")
+    await Worker(engine, storage, tts_cache_mb=0).synthesize("b")
+    await Worker(engine, storage, tts_cache_mb=0).synthesize("c", "Good night.")
+    assert (engine.calls, cached(tmp_path)) == (3, 1)
+
+
+async def test_volume_without_hard_links_still_serves(
+    engine: Engine, storage: LocalStorage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each text is synthesized again where links are refused, or where the cache's folder was removed."""
     worker = Worker(engine, storage)
-    await worker.speak("a")
+    await worker.synthesize("a")
     storage.clear_cache()
-    storage.absolute("cache").rmdir()
+    (tmp_path / "cache").rmdir()
     storage.erase("a")
-    await worker.speak("b")
-    assert (engine.said, shared(storage)) == (2, 1)
+    await worker.synthesize("b")
+    assert (engine.calls, cached(tmp_path)) == (2, 1)
 
     def refuse(*_: Any) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
-    await worker.speak("c")
-    assert engine.said == 3
+    await worker.synthesize("c")
+    assert engine.calls == 3
 
 
-async def test_emptying_leaves_others_alone(engine: Engine, storage: Storage) -> None:
-    """A worker that starts takes no segment from a job, and no file from somebody who is just writing one."""
-    kept = await Worker(engine, storage).speak("a")
-    probe = storage.absolute("cache") / ".probe.part"
+async def test_clearing_leaves_other_files_alone(engine: Engine, storage: LocalStorage, tmp_path: Path) -> None:
+    """A worker that starts takes no segment from a job, and no file that another process is writing."""
+    kept = await Worker(engine, storage).synthesize("a")
+    probe = tmp_path / "cache" / ".probe.part"
     probe.touch()
     storage.clear_cache()
     assert [path.name for path in probe.parent.iterdir()] == [probe.name]
-    assert kept.exists()
+    assert (tmp_path / kept).exists()

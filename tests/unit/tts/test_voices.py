@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from shared.queue.messages import Claim, Outcome, WorkerInfo
-from shared.storage.local import Storage
+from shared.storage.local import LocalStorage
 from tts_worker.engine import Speech
 from tts_worker.handler import TtsHandler
 from tts_worker.settings import TtsSettings
@@ -30,7 +30,7 @@ class Engine:
 async def speak(engine: Engine, volume: Path, voices: str = VOICES, **fields: str) -> Outcome:
     info = WorkerInfo("tts", "mouth", "own")
     settings = TtsSettings(tts_voices=voices, data_dir=volume)
-    handler = TtsHandler(engine, info, Storage(volume), settings)  # type: ignore[arg-type]
+    handler = TtsHandler(engine, info, LocalStorage(volume), settings)  # type: ignore[arg-type]
     claim = Claim("tts:0:0", "token", 1, "Well.", fields, 0)
 
     async def extend(*_: Any) -> None:

@@ -2,14 +2,16 @@
 
 import io
 import wave
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from shared.errors import EngineError
+from shared.storage.local import LocalStorage
 from tts_worker.engine import Speech
-from tts_worker.wav import encode, join
+from tts_worker.wav import OpenSegment, encode, join
 
 
 def tone(seconds: float, rate_hz: int, pitch_hz: float = 440) -> Speech:
@@ -25,11 +27,10 @@ def decoded(wav: bytes) -> Speech:
         return Speech(np.frombuffer(frames, np.int16), source.getframerate())
 
 
-def stored(folder: Path, *speeches: Speech) -> list[Path]:
-    paths = [folder / f"{index}.wav" for index in range(len(speeches))]
-    for path, speech in zip(paths, speeches, strict=True):
-        path.write_bytes(encode(speech))
-    return paths
+def stored(folder: Path, *speeches: Speech) -> list[OpenSegment]:
+    storage = LocalStorage(folder)
+    names = [storage.write_segment("job", index, "token", encode(speech)) for index, speech in enumerate(speeches)]
+    return [partial(storage.open_segment, name) for name in names]
 
 
 class Pipe(io.RawIOBase):
