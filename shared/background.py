@@ -1,4 +1,4 @@
-"""Tasks that run in the background."""
+"""Background tasks: start with a stop on failure, and cancellation."""
 
 import asyncio
 import signal
@@ -8,12 +8,16 @@ from typing import TypeVar
 
 import structlog
 
+log = structlog.get_logger()
+
 ValueT = TypeVar("ValueT")
 
 
 def start_background(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-    """Run `work` for as long as the process lives. Should it end by an error, so does the process, to be started anew:
-    half a service that looks whole is worse than none."""
+    """Run `work` for as long as the process lives, and stop the process if it fails.
+
+    A supervisor restarts the process; without the stop, a service without its background work would look healthy.
+    """
     task = asyncio.create_task(work)
     task.add_done_callback(_stop_on_error)
     return task
@@ -21,12 +25,12 @@ def start_background(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
 
 def _stop_on_error(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()):
-        structlog.get_logger().critical("background_task_failed", exc_info=error)
+        log.critical("background_task_failed", exc_info=error)
         signal.raise_signal(signal.SIGTERM)
 
 
 async def cancel_all(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancel the tasks, and wait until they have ended."""
+    """Cancel the tasks and wait until they have ended."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

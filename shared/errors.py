@@ -1,26 +1,26 @@
-"""Every error that one part of the system tells another, drawn once.
+"""Every error that crosses a boundary between parts of the system.
 
 CascadeError
 ├── StartupError            the process cannot start; names the setting to change
-├── InputError              the caller's input cannot be served; a retry cannot help
+├── InputError              the client's input cannot be processed; a retry cannot help
 │   ├── InputMissing        the upload is no longer on the volume
-│   ├── NoSpeech            nobody speaks in the recording
-│   ├── EmptyAudio          the recording holds no sound at all
+│   ├── NoSpeech            the recording holds no speech
+│   ├── EmptyAudio          the recording holds no sample
 │   ├── AudioTooLong        the recording is longer than STT_MAX_AUDIO_S
 │   ├── UndecodableAudio    the bytes are not audio that can be decoded
-│   ├── UnsupportedLanguage the recognizer does not know the language
+│   ├── UnsupportedLanguage the recognizer does not support the language
 │   └── UnknownVoice        the engine has no voice of that name
 ├── EngineError             an engine failed; a retry may help
-│   ├── EngineCrashed       the process that computes died in the middle
-│   └── EngineTimeout       it did not answer in time and was ended
-├── LanguageModelError      the language model did not give a usable answer
+│   ├── EngineCrashed       the engine's process died during a call
+│   └── EngineTimeout       it took too long and was killed
+├── LanguageModelError      the language model gave no usable answer
 │   ├── ModelUnavailable    it is down, overloaded or cut the answer off; a retry may help
 │   ├── ModelRefused        it rejects our request or key; a retry cannot help
-│   └── AnswerBlocked       it declined to answer, or answered nothing
+│   └── AnswerBlocked       it declined to answer, or its answer is empty
 ├── StorageFull             the volume has no room; a retry may help
-├── QueueFull               too many jobs are waiting
+├── QueueFull               as many jobs are live as the limit allows
 ├── QueueUnavailable        Redis does not answer
-├── QueueUnreadable         what Redis holds is not what the queue wrote
+├── QueueUnreadable         Redis holds data that the queue cannot have written
 └── JobNotFound             no such job, or it has been erased
 """
 
@@ -28,18 +28,18 @@ from typing import ClassVar
 
 
 class CascadeError(Exception):
-    """Base of all. `code` is stable and public, and so is `message`: it never holds a path or a library's text."""
+    """Base of all. `code` and `message` are public: the code is stable, no message holds a path or a library's text."""
 
     code: ClassVar[str] = "internal_error"
     message: ClassVar[str] = "Something went wrong inside the service."
-    #: Whether the same work, done again later, may succeed.
+    #: Whether another attempt may succeed.
     retryable: ClassVar[bool] = False
-    #: The longest pause before it is done again.
+    #: The longest delay before another attempt.
     max_backoff_s: ClassVar[float] = 60.0
-    #: How many times MAX_ATTEMPTS it is tried.
-    patience: ClassVar[int] = 1
-    #: Whether it has nothing to do with the job, so that its tries do not count when something else goes wrong.
-    is_blameless: ClassVar[bool] = False
+    #: Multiplies MAX_ATTEMPTS for this error.
+    attempts_factor: ClassVar[int] = 1
+    #: Whether a failed attempt counts towards the limit of other errors; False if the job cannot be its cause.
+    counts_as_attempt: ClassVar[bool] = True
 
     def __init__(self, message: str | None = None, *, retry_after_s: float | None = None) -> None:
         super().__init__(message or self.message)
@@ -59,27 +59,27 @@ def _rebuild(kind: type[CascadeError], message: str, retry_after_s: float | None
 
 
 class StartupError(CascadeError):
-    """Raised while a process starts, for a missing model, key, voice or engine. The message names the variable."""
+    """Raised while a process starts, for a missing model, key, voice or engine. The message names the setting."""
 
     code = "cannot_start"
 
 
 class InputError(CascadeError):
-    """Raised when the caller's input cannot be served as it is."""
+    """Raised when the client's input cannot be processed."""
 
     code = "bad_input"
     message = "The input cannot be processed."
 
 
 class InputMissing(InputError):
-    """Raised by the STT stage when the upload is not on the volume: it was removed, or the volume is not shared."""
+    """Raised by the STT stage when the upload is not in the storage: it was removed, or the volume is not shared."""
 
     code = "input_missing"
-    message = "The uploaded recording is no longer there."
+    message = "The uploaded recording no longer exists."
 
 
 class NoSpeech(InputError):
-    """Raised by the STT stage when voice activity detection or the recognizer finds no words."""
+    """Raised by the STT stage when the voice detector finds no speech or the recognizer no words."""
 
     code = "no_speech"
     message = "No speech was found in the recording. Record again, closer to the microphone."
@@ -100,21 +100,21 @@ class AudioTooLong(InputError):
 
 
 class UndecodableAudio(InputError):
-    """Raised by the STT stage when no decoder can make sense of the bytes."""
+    """Raised by the STT stage when no decoder can read the bytes."""
 
     code = "undecodable_audio"
     message = "The file could not be decoded. Send wav, mp3, m4a, ogg, opus, webm or flac audio."
 
 
 class UnsupportedLanguage(InputError):
-    """Raised by the STT stage when the recognizer or its model does not know the language that was asked for."""
+    """Raised by the STT stage when the recognizer or its model does not support the requested language."""
 
     code = "unsupported_language"
-    message = "This service's speech recognizer does not know that language."
+    message = "This service's speech recognizer does not support that language."
 
 
 class UnknownVoice(InputError):
-    """Raised by the TTS stage when the caller asks for a voice that the engine does not have."""
+    """Raised by the TTS stage when the engine does not have the requested voice."""
 
     code = "unknown_voice"
     message = "This service has no voice of that name."
@@ -126,32 +126,32 @@ class EngineError(CascadeError):
     code = "engine_failed"
     message = "The engine of this stage failed."
     retryable = True
-    max_backoff_s = 10.0  # it is our own machine: waiting longer helps nobody
+    max_backoff_s = 10.0  # a local failure: a longer delay would not help
 
 
 class EngineCrashed(EngineError):
-    """Raised when the process in which an engine computes has died."""
+    """Raised when an engine's process has died during a call."""
 
     code = "engine_crashed"
     message = "The engine of this stage crashed."
 
 
 class EngineTimeout(EngineError):
-    """Raised when an engine did not finish in time; its process has been ended."""
+    """Raised when an engine did not finish in time; its process has been killed."""
 
     code = "engine_timeout"
     message = "The engine of this stage took too long."
 
 
 class LanguageModelError(CascadeError):
-    """Base of what a language model can do wrong."""
+    """Base of the language model's errors."""
 
     code = "model_failed"
     message = "The language model gave no usable answer."
 
 
 class ModelUnavailable(LanguageModelError):
-    """Raised on 408, 429, 5xx, refused connections, timeouts and streams that end half-way."""
+    """Raised on 408, 429, 5xx, refused connections, timeouts and streams that break off."""
 
     code = "model_unavailable"
     message = "The language model is unavailable at the moment."
@@ -173,13 +173,13 @@ class AnswerBlocked(LanguageModelError):
 
 
 class StorageFull(CascadeError):
-    """Raised when the volume has no room for a file. Nothing half-written stays behind."""
+    """Raised when the volume has no room for a file. No partial file is left."""
 
     code = "storage_full"
     message = "The service has no disk space left."
     retryable = True
-    patience = 4  # some minutes, for somebody to make room
-    is_blameless = True  # all jobs are met by it
+    attempts_factor = 4  # gives an operator some minutes to free space
+    counts_as_attempt = False  # it affects all jobs
 
 
 class QueueFull(CascadeError):
@@ -199,14 +199,14 @@ class QueueUnavailable(CascadeError):
 
 
 class QueueUnreadable(CascadeError):
-    """Raised when Redis holds something else than what the queue wrote: somebody else has written there."""
+    """Raised when Redis holds data that the queue cannot have written: another program has written there."""
 
     code = "job_corrupted"
-    message = "What is stored of this job cannot be read."
+    message = "The stored data of this job cannot be read."
 
 
 class JobNotFound(CascadeError):
-    """Raised for a job id that never was, or whose job has been erased."""
+    """Raised for an unknown job id, or one whose job has been erased."""
 
     code = "job_not_found"
     message = "There is no job with this id. It may have been erased after its retention time."

@@ -1,4 +1,4 @@
-"""What every process of the stack is told by its environment."""
+"""Settings that several services share, and how a process reads its settings."""
 
 import sys
 from collections.abc import Callable
@@ -8,49 +8,49 @@ from typing import Literal, TypeVar
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-#: What a process exits with that somebody must configure otherwise: starting it again would not help.
+#: Exit status of a process that cannot start as configured: a supervisor must not restart it.
 CANNOT_START = 2
 
 
 class SharedSettings(BaseSettings):
-    """Settings that all services read. Every field can be set in the environment or in `.env`."""
+    """Settings that all services read, from the environment or from `.env`."""
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
     redis_url: str = "redis://127.0.0.1:6379/0"
-    """Where the queue lives: Redis 6.2 or newer, with its append-only file on."""
+    """URL of the queue's Redis, version 6.2 or newer, with its append-only file on."""
 
     redis_password: SecretStr | None = None
-    """Its password, where it wants one and `redis_url` does not carry it."""
+    """Password of Redis, if it needs one and REDIS_URL does not contain it."""
 
     data_dir: Path = Path("shared_data")
-    """The volume that all services share: `input/`, `work/`, `output/` and `cache/` lie in it."""
+    """Directory of the volume that all services share; holds `input/`, `work/`, `output/` and `cache/`."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """How much is logged. One JSON object a line."""
+    """Lowest level that is logged. Each line is a JSON object."""
 
 
 class WorkerSettings(SharedSettings):
     """Settings that the three workers share."""
 
     models_dir: Path = Path("models")
-    """Where fetched models and voices are kept."""
+    """Directory for downloaded models and voices."""
 
     max_attempts: int = Field(default=5, ge=1)
-    """How often a task is tried when its error may pass, before its job fails."""
+    """Attempts at a task with a transient error before its job fails; a full disk is tried four times as often."""
 
     shutdown_grace_s: float = Field(default=25, ge=0)
-    """How long a worker that is told to stop may finish what it holds, before it hands it back."""
+    """Seconds that a stopping worker may take to finish its tasks before it returns them to the queue."""
 
     health_file: Path | None = None
-    """A file that a warm worker touches twice a second while Redis answers it, for a container's health check."""
+    """File that a warm worker touches twice a second while Redis answers, for a container's health check."""
 
 
 SettingsT = TypeVar("SettingsT", bound=SharedSettings)
 
 
 def read_settings(kind: Callable[[], SettingsT]) -> SettingsT:
-    """Build the settings, or end the process with a line for each wrong variable."""
+    """Build the settings, or exit with one line for each invalid variable."""
     try:
         return kind()
     except ValidationError as error:

@@ -69,7 +69,7 @@ def _speak(recordings: Sequence[Path], to: Path, together: int) -> Spoken:
         if len(samples) == 1:
             heard = [_stt.transcribe(samples[0], language)]
         else:
-            heard = _stt.transcribe_together(samples, [language] * len(samples))
+            heard = _stt.transcribe_batch(samples, [language] * len(samples))
         transcripts += [each.text for each in heard]
         for number in range(start, start + len(samples)):
             (to / f"bare-{number}.wav").write_bytes(encode(_tts.synthesize(answer(), language, None)))

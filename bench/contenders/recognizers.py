@@ -55,7 +55,7 @@ class Cascade:
     def together(self, recordings: Sequence[Samples], language: str | None) -> list[str]:
         from stt_worker.engine import Transcript
 
-        heard = self.engine.transcribe_together(list(recordings), [language] * len(recordings))
+        heard = self.engine.transcribe_batch(list(recordings), [language] * len(recordings))
         return [
             each.text if isinstance(each, Transcript) else self.one_by_one([samples], language)[0]
             for samples, each in zip(recordings, heard, strict=True)

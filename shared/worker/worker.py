@@ -213,15 +213,15 @@ class Worker:
     async def _fail(self, claim: Claim, error: CascadeError, log: structlog.typing.FilteringBoundLogger) -> None:
         """Have the task done again later, or set it aside."""
         crashed = isinstance(error, EngineCrashed | EngineTimeout)
-        tries = claim.attempt if error.is_blameless else claim.attempt - claim.uncounted_attempts
-        again = error.retryable and tries < self._max_attempts * error.patience
+        tries = claim.attempt - claim.uncounted_attempts if error.counts_as_attempt else claim.attempt
+        again = error.retryable and tries < self._max_attempts * error.attempts_factor
         delay_s = backoff_s(claim.attempt, error) if again else None
 
         def give_up() -> Awaitable[str]:
             if delay_s is None:
                 return self._queue.dead_letter(self.name, claim, error.code, error.public_message)
             return self._queue.reschedule(
-                self.name, claim, delay_s, error.code, crashed=crashed, counts_as_attempt=not error.is_blameless
+                self.name, claim, delay_s, error.code, crashed=crashed, counts_as_attempt=error.counts_as_attempt
             )
 
         try:

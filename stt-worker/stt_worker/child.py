@@ -1,4 +1,4 @@
-"""What the STT worker's child process does with recordings."""
+"""The part of the STT worker that runs in its child process."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from stt_worker.settings import SttSettings
 
 @dataclass(frozen=True)
 class Recognition:
-    """What was heard in a recording."""
+    """The result for one recording."""
 
     transcript: Transcript
 
@@ -22,67 +22,70 @@ class Recognition:
 
 
 class Recognizer:
-    """An engine and the limits within which it works."""
+    """Decodes recordings and runs the engine on them, within the configured limits."""
 
     def __init__(self, engine: SttEngine, settings: SttSettings) -> None:
         self.name = engine.name
         self.model = engine.model
         self._engine = engine
         self._language = settings.stt_language
-        self._max_audio_s, self._batch = settings.stt_max_audio_s, settings.stt_batch
-        self._opened: dict[Path, Samples] = {}
+        self._max_audio_s = settings.stt_max_audio_s
+        self._batch = settings.stt_batch
+        self._decoded: dict[Path, Samples] = {}
 
     def open(self, path: Path) -> float:
-        """Decode the file at `path` for the `recognize` that follows; its length in seconds.
+        """Decode the file at `path` and keep the samples for the call that recognizes it; its length in seconds.
 
         Raises:
             InputError: the recording cannot be served; see `decode`.
             OSError: the file cannot be read, for instance because its job has been erased.
         """
-        self._opened.pop(path, None)
-        samples = self._opened[path] = decode(path, self._max_audio_s)
-        # Not all that is opened is recognized: what lies here longest goes first.
-        while sum(each.size for each in self._opened.values()) > self._max_audio_s * SAMPLE_RATE_HZ:
-            del self._opened[next(iter(self._opened))]
+        samples = self._decoded.pop(path, None)
+        if samples is None:
+            samples = decode(path, self._max_audio_s)
+        self._decoded[path] = samples
+        # Not every recording that is opened is recognized: the oldest are dropped first.
+        while sum(kept.size for kept in self._decoded.values()) > self._max_audio_s * SAMPLE_RATE_HZ:
+            del self._decoded[next(iter(self._decoded))]
         return samples.size / SAMPLE_RATE_HZ
 
     def batch_size(self) -> int:
-        """How many recordings it likes to be given at once."""
+        """How many recordings one call of `recognize_batch` should have at most; 1 if the engine takes no batches."""
         return self._batch if isinstance(self._engine, BatchEngine) else 1
 
-    def recognize_together(self, requests: Sequence[tuple[Path, str | None]]) -> list[Recognition | Exception | None]:
-        """For each of `requests`, a file and a hint, what `recognize` would return or raise; None where it must be
-        asked for that one alone. One that fails harms no other.
+    def recognize_batch(self, recordings: Sequence[tuple[Path, str | None]]) -> list[Recognition | Exception | None]:
+        """For each file and language hint, the result or error of `recognize`; None if only `recognize` can serve it.
+
+        An error of one recording leaves the others alone.
 
         Raises:
             EngineError: the engine failed on all of them.
         """
         assert isinstance(self._engine, BatchEngine)
-        answers: list[Recognition | Exception | None] = [None] * len(requests)
-        recordings: dict[int, Samples] = {}
-        for place, (path, _) in enumerate(requests):
+        results: list[Recognition | Exception | None] = [None] * len(recordings)
+        decoded: dict[int, Samples] = {}
+        for index, (path, _) in enumerate(recordings):
             try:
-                recordings[place] = self._samples(path)
+                decoded[index] = self._samples(path)
             except (CascadeError, OSError) as error:
-                answers[place] = error
-        hints = [self._hint(requests[place][1]) for place in recordings]
+                results[index] = error
+        languages = [self._language_for(recordings[index][1]) for index in decoded]
         try:
-            heard = self._engine.transcribe_together(list(recordings.values()), hints)
+            transcripts = self._engine.transcribe_batch(list(decoded.values()), languages)
         except RuntimeError as error:
             raise EngineError from error
-        for place, answer in zip(recordings, heard, strict=True):
-            if answer is None:
-                continue  # it stays open for the one who asks again
-            self._opened.pop(requests[place][0], None)
-            if isinstance(answer, Transcript):
-                answers[place] = Recognition(answer, recordings[place].size / SAMPLE_RATE_HZ)
+        for index, transcript in zip(decoded, transcripts, strict=True):
+            if transcript is None:
+                continue  # its samples stay for `recognize`
+            self._decoded.pop(recordings[index][0], None)
+            if isinstance(transcript, Transcript):
+                results[index] = Recognition(transcript, decoded[index].size / SAMPLE_RATE_HZ)
             else:
-                answers[place] = answer if isinstance(answer, CascadeError) else EngineError()
-        return answers
+                results[index] = transcript if isinstance(transcript, CascadeError) else EngineError()
+        return results
 
     def recognize(self, path: Path, language: str | None) -> Recognition:
-        """What is said in the file at `path`, which is opened if it is not. `language` is the caller's hint, as in `en`
-        or `en-US`.
+        """Recognize the file at `path`, decoding it unless it is open. `language` is a hint, as in `en` or `en-US`.
 
         Raises:
             InputError: the recording cannot be served; see `decode` and the engine.
@@ -90,23 +93,24 @@ class Recognizer:
             OSError: the file cannot be read, for instance because its job has been erased.
         """
         samples = self._samples(path)
-        self._opened.pop(path, None)
+        self._decoded.pop(path, None)
         try:
-            transcript = self._engine.transcribe(samples, self._hint(language))
-        except RuntimeError as error:  # what the native libraries raise, out of GPU memory for instance
+            transcript = self._engine.transcribe(samples, self._language_for(language))
+        except RuntimeError as error:  # raised by the native libraries, out of GPU memory for instance
             raise EngineError from error
         return Recognition(transcript, samples.size / SAMPLE_RATE_HZ)
 
     def _samples(self, path: Path) -> Samples:
-        # The process that opened it may have died since.
-        return self._opened[path] if path in self._opened else decode(path, self._max_audio_s)
+        # A child that opened the file may have died since.
+        return self._decoded[path] if path in self._decoded else decode(path, self._max_audio_s)
 
-    def _hint(self, language: str | None) -> str | None:
-        return (language or self._language).lower().split("-")[0] or None
+    def _language_for(self, hint: str | None) -> str | None:
+        """The hint's language without its region, else STT_LANGUAGE; None asks for detection."""
+        return (hint or self._language).lower().split("-")[0] or None
 
 
-def load_recognizer(settings: SttSettings) -> Recognizer:
-    """Load the engine that `settings` names. Slow; called once in each process that computes.
+def load_in_child(settings: SttSettings) -> Recognizer:
+    """Load the engine that STT_ENGINE names. A function of this module, so that it can be pickled for the child.
 
     Raises:
         StartupError: the engine or its model is missing; the message names the setting.

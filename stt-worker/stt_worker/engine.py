@@ -1,4 +1,4 @@
-"""What a speech recognition engine is."""
+"""The interface of a speech recognition engine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,31 +12,32 @@ from shared.errors import CascadeError, EngineError, NoSpeech
 #: Mono samples at 16 kHz, shape [n], within -1 … 1.
 Samples = NDArray[np.float32]
 
+#: The rate that the recognizers were trained on.
 SAMPLE_RATE_HZ = 16_000
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said."""
+    """The text of a recording."""
 
     text: str
     """Without leading or trailing space; never empty."""
 
     language: str
-    """ISO 639-1 code of the language heard."""
+    """ISO 639-1 code of the recognized language."""
 
     strategy: str | None = None
-    """Which of its ways the engine took, such as `short_10` or `full`: a word for the status and the metrics."""
+    """The engine's strategy for this recording, such as `short_10` or `full`: a word for the status and the metrics."""
 
     fallback_reason: str | None = None
-    """Why it took that way where a faster one would have done, such as `unlikely`."""
+    """Why a faster strategy was rejected, such as `unlikely`."""
 
     def __post_init__(self) -> None:
-        """What is no transcript must not be answered.
+        """Reject an engine's result that cannot be stored or holds no word.
 
         Raises:
             NoSpeech: there is no word in it.
-            EngineError: it is no text.
+            EngineError: it is not text.
         """
         if not isinstance(self.text, str) or not isinstance(self.language, str):
             raise EngineError
@@ -55,23 +56,23 @@ class SttEngine(Protocol):
     """As in `STT_ENGINE`."""
 
     model: str
-    """Which model answers, as a person would write it; never a path."""
+    """The model's name for the job's status; never a path."""
 
     def transcribe(self, samples: Samples, language: str | None) -> Transcript:
         """Recognize `samples`. `language` is an ISO 639-1 hint; None asks for detection.
 
         Raises:
-            NoSpeech: nobody speaks.
+            NoSpeech: the recording holds no speech.
         """
         ...
 
 
 @runtime_checkable
 class BatchEngine(SttEngine, Protocol):
-    """An engine that hears several utterances in less time than one after the other."""
+    """An engine that recognizes several utterances in less time than one after the other."""
 
-    def transcribe_together(
+    def transcribe_batch(
         self, recordings: Sequence[Samples], languages: Sequence[str | None]
     ) -> list[Transcript | CascadeError | None]:
-        """For each of `recordings`, what `transcribe` would answer or raise; None where it must be asked alone."""
+        """For each of `recordings`, the result or error of `transcribe`; None if only `transcribe` can serve it."""
         ...

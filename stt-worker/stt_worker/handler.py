@@ -15,7 +15,7 @@ from shared.storage.storage import Storage
 from shared.worker.engine_process import EngineProcess, warm_engine
 from shared.worker.steps import Extend
 from stt_worker.batcher import Batcher
-from stt_worker.child import Recognition, Recognizer, load_recognizer
+from stt_worker.child import Recognition, Recognizer, load_in_child
 from stt_worker.settings import SttSettings
 
 #: A recording that is longer shares its pass with nobody.
@@ -80,7 +80,7 @@ class SttHandler:
             return [await self._recognize_alone(requests[0])]
         timeout_s = self._timeout_s(sum(request.duration_s for request in requests))
         named = [(request.path, request.language) for request in requests]
-        return await self._process.run(Recognizer.recognize_together, timeout_s, named)
+        return await self._process.run(Recognizer.recognize_batch, timeout_s, named)
 
     def _timeout_s(self, duration_s: float) -> float:
         return self._settings.stt_timeout_s + duration_s * self._settings.stt_timeout_ratio
@@ -93,6 +93,6 @@ async def open_stt(settings: SttSettings, storage: Storage) -> AsyncIterator[Stt
     Raises:
         StartupError: the engine or its model is missing.
     """
-    async with warm_engine("stt", partial(load_recognizer, settings), settings.log_level) as (process, info):
+    async with warm_engine("stt", partial(load_in_child, settings), settings.log_level) as (process, info):
         batch = await process.run(Recognizer.batch_size, settings.stt_timeout_s)
         yield SttHandler(process, replace(info, batch=batch), storage, settings)

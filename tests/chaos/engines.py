@@ -60,7 +60,7 @@ class ErraticStt:
         _misbehave(kind)
         return Transcript(content.transcript(number), language or "en")
 
-    def transcribe_together(
+    def transcribe_batch(
         self, recordings: Sequence[Samples], languages: Sequence[str | None]
     ) -> list[Transcript | CascadeError | None]:
         return [self._answer(*each) for each in zip(recordings, languages, strict=True)]

@@ -1,4 +1,4 @@
-"""An engine that misbehaves on request, and a worker that holds one (run as a program)."""
+"""An engine that misbehaves on request, and a worker with one (run as a program)."""
 
 import asyncio
 import ctypes
@@ -11,14 +11,16 @@ from shared.errors import NoSpeech, StartupError
 from shared.worker.engine_process import EngineProcess
 
 
-class Engine:
+class FakeEngine:
+    """An engine whose methods raise, crash or hang."""
+
     name = "fake"
     model = "tiny"
 
     def pid(self) -> int:
         return os.getpid()
 
-    def hear_nothing(self) -> None:
+    def raise_no_speech(self) -> None:
         raise NoSpeech(retry_after_s=3)
 
     def crash(self) -> None:
@@ -34,29 +36,29 @@ class Engine:
         time.sleep(60)
 
 
-def load_badly() -> Engine:
+def load_and_crash() -> FakeEngine:
     os.kill(os.getpid(), signal.SIGSEGV)
     raise AssertionError("unreachable")
 
 
-def load_once(marker: Path) -> Engine:
-    """Crashes for as long as the marker says so."""
+def load_unless_marked(marker: Path) -> FakeEngine:
+    """Crash for as long as the marker file contains "crash"."""
     if marker.exists() and marker.read_text() == "crash":
-        load_badly()
-    return Engine()
+        load_and_crash()
+    return FakeEngine()
 
 
-def load(fail: bool = False) -> Engine:
+def load(fail: bool = False) -> FakeEngine:
     if fail:
         raise StartupError("Set STT_MODEL.")
-    return Engine()
+    return FakeEngine()
 
 
-async def _hold() -> None:
+async def _run_until_killed() -> None:
     process = EngineProcess(load, service="test", log_level="warning")
-    print(await process.run(Engine.pid, 30), flush=True)
-    await process.run(Engine.nap, 60)
+    print(await process.run(FakeEngine.pid, 30), flush=True)
+    await process.run(FakeEngine.nap, 60)
 
 
 if __name__ == "__main__":
-    asyncio.run(_hold())
+    asyncio.run(_run_until_killed())

@@ -62,8 +62,10 @@ def test_a_long_silence_that_claims_to_be_short_is_decoded_up_to_the_limit(
     data = CLAIM_LESS[claims](crafted_audio.silence(claims.split()[0], LONG_S))
     assert len(data) < 1_000_000
     decoded = []
-    whole = audio._samples
-    monkeypatch.setattr(audio, "_samples", lambda *args: [decoded.append(part.size) or part for part in whole(*args)])
+    whole = audio._resample_frame
+    monkeypatch.setattr(
+        audio, "_resample_frame", lambda *args: [decoded.append(part.size) or part for part in whole(*args)]
+    )
     assert heard(tmp_path / "recording", data) == "audio_too_long"
     assert sum(decoded) < (LIMIT_S + 5) * 16_000  # a frame of flac may last four seconds
 
@@ -71,7 +73,7 @@ def test_a_long_silence_that_claims_to_be_short_is_decoded_up_to_the_limit(
 @pytest.mark.parametrize("kind", ["flac", "ogg", "webm", "m4a"])
 def test_a_long_silence_that_says_so_is_not_decoded(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its header is enough."""
-    monkeypatch.setattr(audio, "_frames", lambda *_: pytest.fail("decoded although the header said enough"))
+    monkeypatch.setattr(audio, "_decode_frames", lambda *_: pytest.fail("decoded although the header said enough"))
     assert heard(tmp_path / "recording", crafted_audio.silence(kind, LONG_S)) == "audio_too_long"
 
 

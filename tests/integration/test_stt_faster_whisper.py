@@ -1,4 +1,4 @@
-"""The real faster-whisper on a tiny checkpoint hears a voice that it was not trained on."""
+"""The real faster-whisper with a tiny checkpoint, on a voice that it was not trained on."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import pytest
 from faster_whisper import WhisperModel
 
 from shared.errors import NoSpeech, StartupError, UnsupportedLanguage
-from stt_worker.child import Recognizer, load_recognizer
+from stt_worker.child import Recognizer, load_in_child
 from stt_worker.engines.faster_whisper import engine as faster_whisper
 from stt_worker.engines.faster_whisper.engine import OnePassWhisper, load
 from stt_worker.settings import SttSettings
@@ -30,16 +30,18 @@ def settings(**values: object) -> SttSettings:
 
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:
-    return load_recognizer(settings())
+    return load_in_child(settings())
 
 
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """One element for each pass of the encoder."""
-    seen: list[object] = []
-    whole = WhisperModel.encode
-    monkeypatch.setattr(WhisperModel, "encode", lambda self, features: seen.append(features) or whole(self, features))
-    return seen
+    encoded: list[object] = []
+    encode = WhisperModel.encode
+    monkeypatch.setattr(
+        WhisperModel, "encode", lambda self, features: encoded.append(features) or encode(self, features)
+    )
+    return encoded
 
 
 def words(text: str) -> list[str]:
@@ -47,68 +49,68 @@ def words(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("sample", SENTENCES)
-def test_a_held_out_voice_is_heard_word_by_word(recognizer: Recognizer, sample: str) -> None:
-    """From the file to the text, in the language that the caller names."""
+def test_held_out_voice_is_recognized_word_by_word(recognizer: Recognizer, sample: str) -> None:
+    """A recording with a language hint gives its exact words, in that language, without surrounding space."""
     recognition = recognizer.recognize(SAMPLES / sample, "en")
     assert words(recognition.transcript.text) == words(SENTENCES[sample])
     assert recognition.transcript.language == "en"
     assert recognition.transcript.text == recognition.transcript.text.strip()
 
 
-def test_the_language_is_detected_within_the_same_pass(recognizer: Recognizer, passes: list[object]) -> None:
-    """Without a hint the encoder runs once, not twice as in the library, and the text is the same."""
+def test_language_is_detected_within_the_same_pass(recognizer: Recognizer, passes: list[object]) -> None:
+    """Without a hint the encoder runs once, not twice as in the library, and the text is the same as with a hint."""
     assert len(load(settings()).languages) > 1
     passes.clear()
     sample = next(iter(SENTENCES))
     detected = recognizer.recognize(SAMPLES / sample, None).transcript
     assert len(passes) == 1
-    named = recognizer.recognize(SAMPLES / sample, "en").transcript
-    assert (detected.text, detected.language) == (named.text, named.language)
+    hinted = recognizer.recognize(SAMPLES / sample, "en").transcript
+    assert (detected.text, detected.language) == (hinted.text, hinted.language)
 
 
-def test_a_detected_language_does_not_leak_into_the_next_recording(recognizer: Recognizer) -> None:
-    """What was kept of one recording is used for that one only."""
+def test_detected_language_does_not_leak_into_the_next_recording(recognizer: Recognizer) -> None:
+    """The kept first window of one recording is not used for another."""
     first, second = list(SENTENCES)[:2]
-    alone = recognizer.recognize(SAMPLES / second, "en").transcript
+    expected = recognizer.recognize(SAMPLES / second, "en").transcript
     recognizer.recognize(SAMPLES / first, None)
-    assert recognizer.recognize(SAMPLES / second, "en").transcript == alone
+    assert recognizer.recognize(SAMPLES / second, "en").transcript == expected
 
 
 @pytest.mark.parametrize("loudness", [0.0, 0.01])
-def test_silence_never_costs_an_encoder_pass(recognizer: Recognizer, passes: list[object], loudness: float) -> None:
-    """Whisper invents words for silence, slowly; it is not asked."""
+def test_silence_costs_no_encoder_pass(recognizer: Recognizer, passes: list[object], loudness: float) -> None:
+    """Silence and noise are rejected before Whisper, which would invent words for them."""
     noise = np.random.default_rng(7).normal(0, 1, 32_000).astype(np.float32)
     with pytest.raises(NoSpeech):
         recognizer._engine.transcribe(noise * loudness, None)
     assert passes == []
 
 
-def test_an_unknown_language_is_the_callers_mistake(recognizer: Recognizer) -> None:
-    """A code that the model has no token for is refused before it computes."""
+def test_unsupported_language_is_rejected(recognizer: Recognizer) -> None:
+    """A language that the model has no token for is an UnsupportedLanguage error."""
     with pytest.raises(UnsupportedLanguage):
         recognizer.recognize(SAMPLES / next(iter(SENTENCES)), "xx")
 
 
-def test_the_models_name_is_no_path(recognizer: Recognizer) -> None:
-    """The job's status shows the directory's own name."""
+def test_model_name_is_not_a_path(recognizer: Recognizer) -> None:
+    """A local model's name is its directory's name without the path."""
     assert (recognizer.name, recognizer.model) == ("faster-whisper", "tiny-whisper")
 
 
-@pytest.mark.parametrize(("asked", "threads"), [(0, 8), (3, 3)])
-def test_the_threads_follow_the_setting_or_the_container(
-    monkeypatch: pytest.MonkeyPatch, asked: int, threads: int
+@pytest.mark.parametrize(("setting", "threads"), [(0, 8), (3, 3)])
+def test_threads_follow_the_setting_or_the_container(
+    monkeypatch: pytest.MonkeyPatch, setting: int, threads: int
 ) -> None:
-    """STT_THREADS as it is; without it what the container may use, 8 at most."""
-    seen = []
-    build = OnePassWhisper.__init__
+    """STT_THREADS sets the number of threads; 0 takes the container's limit, 8 at most."""
+    thread_counts = []
+    initialize = OnePassWhisper.__init__
     monkeypatch.setattr(faster_whisper, "available_cpus", lambda: 64)
     monkeypatch.setattr(
         OnePassWhisper,
         "__init__",
-        lambda self, *args, **kwargs: seen.append(kwargs["cpu_threads"]) or build(self, *args, **kwargs),
+        lambda self, *args, **kwargs: thread_counts.append(kwargs["cpu_threads"]) or initialize(self, *args, **kwargs),
     )
-    load(settings(stt_threads=asked))
-    assert seen == [threads]
+    load(settings(stt_threads=setting))
+    assert thread_counts == [threads]
 
 
 @pytest.mark.parametrize(
@@ -119,21 +121,20 @@ def test_the_threads_follow_the_setting_or_the_container(
         ("STT_MODEL", {"stt_model": "/nowhere"}),
     ],
 )
-def test_a_wrong_setting_is_named_at_startup(variable: str, values: dict[str, object]) -> None:
-    """One line that says which variable to change."""
+def test_startup_error_names_the_wrong_setting(variable: str, values: dict[str, object]) -> None:
     with pytest.raises(StartupError, match=variable):
         load(settings(**values))
 
 
 @pytest.mark.skipif(ctranslate2.get_cuda_device_count() > 0, reason="there is a GPU")
-def test_a_missing_gpu_is_named_at_startup() -> None:
-    """STT_DEVICE=cuda without a GPU is not silently slow."""
+def test_missing_gpu_is_a_startup_error() -> None:
+    """STT_DEVICE=cuda without a GPU fails instead of running slowly."""
     with pytest.raises(StartupError, match="STT_DEVICE"):
         load(settings(stt_device="cuda"))
 
 
-def test_a_damaged_model_is_named_at_startup(tmp_path: Path) -> None:
-    """A half-copied file is one line about STT_MODEL, without its path."""
+def test_damaged_model_is_a_startup_error(tmp_path: Path) -> None:
+    """A truncated model file gives an error that names STT_MODEL but not the path."""
     shutil.copytree(TINY, tmp_path / "damaged")
     weights = (tmp_path / "damaged" / "model.bin").read_bytes()
     (tmp_path / "damaged" / "model.bin").write_bytes(weights[: len(weights) // 2])
@@ -142,8 +143,8 @@ def test_a_damaged_model_is_named_at_startup(tmp_path: Path) -> None:
     assert str(tmp_path) not in str(caught.value)
 
 
-def test_a_long_recording_is_heard_past_the_first_window(passes: list[object]) -> None:
-    """Sound of more than 30 s takes more passes than one; nothing is cut off."""
+def test_long_recording_is_transcribed_past_the_first_window(passes: list[object]) -> None:
+    """Sound of more than 30 s takes several encoder passes."""
     whisper = OnePassWhisper(str(TINY), device="cpu", compute_type="int8")
     noise = np.random.default_rng(7).normal(0, 0.1, 45 * 16_000).astype(np.float32)
     segments, _ = whisper.transcribe(noise, language=None, beam_size=1, temperature=[0.0])

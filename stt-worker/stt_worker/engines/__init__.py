@@ -1,1 +1,1 @@
-"""The speech recognition engines, one a file, each imported only when it is chosen."""
+"""The speech recognition engines, each imported only when it is configured."""

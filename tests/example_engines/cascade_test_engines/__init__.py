@@ -1,1 +1,1 @@
-"""Engines of a third party: found by name like our own, and as slow as DELAY_FILE says."""
+"""Third-party engines, found by name like those of the project, with a delay set in a file."""

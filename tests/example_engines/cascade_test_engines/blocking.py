@@ -1,4 +1,4 @@
-"""A language model engine with a bug: it blocks its worker's event loop, for as long as the delay file says."""
+"""A language model engine with a bug: it blocks its worker's event loop, for the delay of the delay file."""
 
 import time
 from collections.abc import AsyncIterator

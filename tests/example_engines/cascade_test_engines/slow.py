@@ -1,4 +1,4 @@
-"""Engines that take their time, so that a test can do something in the middle of a stage."""
+"""Engines with a settable delay, so that a test can act in the middle of a stage."""
 
 import asyncio
 import os
@@ -15,13 +15,14 @@ from tts_worker.engine import Speech
 
 
 def delay_s(stage: str) -> float:
-    """What a test has written into <DATA_DIR>/delay-<stage>; read for each task, so that it can be changed."""
+    """The delay that a test has written to <DATA_DIR>/delay-<stage>; read for each task, so that it can change."""
     file = Path(os.environ["DATA_DIR"]) / f"delay-{stage}"
     return float(file.read_text()) if file.exists() else 0.0
 
 
 class SlowStt:
-    name, model = "slow", "test"
+    name = "slow"
+    model = "test"
 
     def transcribe(self, samples: Samples, language: str | None) -> Transcript:
         time.sleep(delay_s("stt"))
@@ -29,7 +30,8 @@ class SlowStt:
 
 
 class SlowLlm:
-    name, model = "slow", "test"
+    name = "slow"
+    model = "test"
 
     async def answer(self, prompt: Prompt) -> AsyncIterator[str]:
         await asyncio.sleep(delay_s("llm"))
@@ -46,7 +48,8 @@ class SlowLlm:
 
 
 class SlowTts:
-    name, model = "slow", "test"
+    name = "slow"
+    model = "test"
 
     def synthesize(self, text: str, language: str | None, voice: str | None) -> Speech:
         time.sleep(delay_s("tts"))
@@ -66,11 +69,11 @@ def load_tts(_settings: object) -> SlowTts:
 
 
 class SlowBatchStt(SlowStt):
-    """Takes as long for many as for one."""
+    """An STT engine that takes as long for a batch as for one recording."""
 
     name = "slow-batch"
 
-    def transcribe_together(
+    def transcribe_batch(
         self, recordings: Sequence[Samples], languages: Sequence[str | None]
     ) -> list[Transcript | CascadeError | None]:
         return [self.transcribe(recordings[0], languages[0])] * len(recordings)

@@ -1,4 +1,4 @@
-"""The number of threads follows the container's limit."""
+"""The number of CPUs within a container's limit."""
 
 import os
 from pathlib import Path
@@ -13,11 +13,11 @@ def _sixteen_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
 
 
-def v2(cgroup: Path, content: str) -> None:
+def write_cgroup_v2(cgroup: Path, content: str) -> None:
     (cgroup / "cpu.max").write_text(content)
 
 
-def v1(cgroup: Path, quota: int) -> None:
+def write_cgroup_v1(cgroup: Path, quota: int) -> None:
     (cgroup / "cpu").mkdir()
     (cgroup / "cpu" / "cpu.cfs_quota_us").write_text(f"{quota}\n")
     (cgroup / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
@@ -33,26 +33,26 @@ def v1(cgroup: Path, quota: int) -> None:
         ("6400000 100000", 16),
     ],
 )
-def test_the_limit_of_a_new_container_is_kept(tmp_path: Path, content: str, cpus: int) -> None:
-    """Whole CPUs of cgroup v2's quota, at least one and no more than the process may run on."""
-    v2(tmp_path, content)
+def test_cgroup_v2_limit(tmp_path: Path, content: str, cpus: int) -> None:
+    """A cgroup v2 quota gives whole CPUs, at least one and at most those of the process's affinity."""
+    write_cgroup_v2(tmp_path, content)
     assert available_cpus(tmp_path) == cpus
 
 
 @pytest.mark.parametrize(("quota", "cpus"), [(200_000, 2), (-1, 16), (10_000, 1)])
-def test_the_limit_of_an_old_container_is_kept(tmp_path: Path, quota: int, cpus: int) -> None:
-    """The same for cgroup v1, where -1 is no limit."""
-    v1(tmp_path, quota)
+def test_cgroup_v1_limit(tmp_path: Path, quota: int, cpus: int) -> None:
+    """A cgroup v1 quota gives whole CPUs, at least one; -1 is no limit."""
+    write_cgroup_v1(tmp_path, quota)
     assert available_cpus(tmp_path) == cpus
 
 
-def test_without_a_container_the_process_may_use_what_it_is_pinned_to(tmp_path: Path) -> None:
-    """No cgroup, as on a Mac, is no limit."""
+def test_process_without_a_cgroup_may_use_its_affinity(tmp_path: Path) -> None:
+    """Without a cgroup, as on a Mac, the process's affinity is the only limit."""
     assert available_cpus(tmp_path) == 16
 
 
-def test_a_system_that_cannot_pin_counts_its_cpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no affinity, the number of CPUs is the bound."""
+def test_system_without_affinity_counts_its_cpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an affinity call, the number of CPUs is the limit."""
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     assert available_cpus(tmp_path) == 4

@@ -1,4 +1,4 @@
-"""The recognizer hands the engine sound and a language, and tells errors apart."""
+"""The recognizer passes samples and a language to the engine, and translates its errors."""
 
 import pickle
 import wave
@@ -7,25 +7,25 @@ from pathlib import Path
 import pytest
 
 from shared.errors import AudioTooLong, EngineError, NoSpeech, StartupError
-from stt_worker.child import Recognizer, load_recognizer
+from stt_worker.child import Recognizer, load_in_child
 from stt_worker.engine import Samples, Transcript
 from stt_worker.settings import SttSettings
 
 
-class HearsItsHint:
-    """An engine that answers with what it was given."""
+class EchoEngine:
+    """An engine whose transcript states its input."""
 
-    name = "hears-its-hint"
+    name = "echo"
     model = "none"
 
     def transcribe(self, samples: Samples, language: str | None) -> Transcript:
         return Transcript(f"{samples.size} samples", language or "detected")
 
 
-class Fails:
-    """An engine that raises."""
+class FailingEngine:
+    """An engine that raises the error of its constructor."""
 
-    name = "fails"
+    name = "failing"
     model = "none"
 
     def __init__(self, error: Exception) -> None:
@@ -41,7 +41,7 @@ def settings(**values: object) -> SttSettings:
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
-    """Half a second of a WAV."""
+    """A WAV file of half a second."""
     with wave.open(str(tmp_path / "rec"), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -51,7 +51,7 @@ def recording(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("hint", "always", "heard"),
+    ("hint", "setting", "language"),
     [
         (None, "", "detected"),
         (None, "de", "de"),
@@ -60,52 +60,49 @@ def recording(tmp_path: Path) -> Path:
         ("", "", "detected"),
     ],
 )
-def test_the_callers_language_wins_over_the_settings(
-    recording: Path, hint: str | None, always: str, heard: str
-) -> None:
-    """The request's hint, else STT_LANGUAGE, else detection; a region is left out."""
-    recognition = Recognizer(HearsItsHint(), settings(stt_language=always)).recognize(recording, hint)
-    assert recognition.transcript == Transcript("8000 samples", heard)
+def test_hint_overrides_the_language_setting(recording: Path, hint: str | None, setting: str, language: str) -> None:
+    """The engine gets the request's hint without its region, else STT_LANGUAGE, else None for detection."""
+    recognition = Recognizer(EchoEngine(), settings(stt_language=setting)).recognize(recording, hint)
+    assert recognition.transcript == Transcript("8000 samples", language)
     assert recognition.duration_s == 0.5
 
 
-def test_a_recording_over_the_limit_never_reaches_the_engine(recording: Path) -> None:
-    """STT_MAX_AUDIO_S is the limit that decoding keeps."""
-    recognizer = Recognizer(Fails(AssertionError("asked")), settings(stt_max_audio_s=0.4))
+def test_recording_over_the_limit_never_reaches_the_engine(recording: Path) -> None:
+    """A recording longer than STT_MAX_AUDIO_S is AudioTooLong before the engine is called."""
+    recognizer = Recognizer(FailingEngine(AssertionError("called")), settings(stt_max_audio_s=0.4))
     with pytest.raises(AudioTooLong):
         recognizer.recognize(recording, None)
 
 
-def test_a_native_librarys_error_is_an_engine_error_that_may_pass(recording: Path) -> None:
-    """Its text stays inside: the message is ours."""
+def test_runtime_error_of_a_library_is_a_retryable_engine_error(recording: Path) -> None:
+    """A RuntimeError of the engine becomes EngineError, without the library's text in the public message."""
     with pytest.raises(EngineError) as caught:
-        Recognizer(Fails(RuntimeError("CUDA failed with /secret/path")), settings()).recognize(recording, None)
+        Recognizer(FailingEngine(RuntimeError("CUDA failed with /secret/path")), settings()).recognize(recording, None)
     assert caught.value.retryable
     assert "secret" not in caught.value.public_message
 
 
-def test_what_the_engine_says_about_the_input_is_passed_on(recording: Path) -> None:
-    """NoSpeech stays NoSpeech."""
+def test_input_error_of_the_engine_is_passed_on(recording: Path) -> None:
+    """NoSpeech of the engine reaches the caller unchanged."""
     with pytest.raises(NoSpeech):
-        Recognizer(Fails(NoSpeech()), settings()).recognize(recording, None)
+        Recognizer(FailingEngine(NoSpeech()), settings()).recognize(recording, None)
 
 
-def test_a_recognizer_knows_what_answers() -> None:
-    """The job's status shows engine and model."""
-    recognizer = Recognizer(HearsItsHint(), settings())
-    assert (recognizer.name, recognizer.model) == ("hears-its-hint", "none")
+def test_recognizer_has_its_engines_name_and_model() -> None:
+    recognizer = Recognizer(EchoEngine(), settings())
+    assert (recognizer.name, recognizer.model) == ("echo", "none")
 
 
-def test_the_loader_can_be_sent_to_a_child_process() -> None:
-    """It is found by its name there, and its settings travel with it."""
-    load, received = pickle.loads(pickle.dumps((load_recognizer, settings(stt_engine="nobody"))))
+def test_loader_can_be_pickled_for_a_child_process() -> None:
+    """`load_in_child` and its settings survive pickling."""
+    load, received = pickle.loads(pickle.dumps((load_in_child, settings(stt_engine="unknown"))))
     with pytest.raises(StartupError, match="STT_ENGINE"):
         load(received)
 
 
 @pytest.mark.parametrize("text", ["", "  \n"])
-def test_a_transcript_without_a_word_is_none(text: str) -> None:
-    """An engine that heard nothing cannot have it answered."""
+def test_transcript_without_a_word_is_no_speech(text: str) -> None:
+    """An empty text raises NoSpeech instead of being passed to the next stage."""
     with pytest.raises(NoSpeech):
         Transcript(text, "en")
 
@@ -113,7 +110,7 @@ def test_a_transcript_without_a_word_is_none(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "language"), [(None, "en"), (123, "en"), (b"words", "en"), ("words", None), ("half \ud83d", "en")]
 )
-def test_a_transcript_is_text(text: object, language: object) -> None:
-    """Whatever else an engine returns is its failure."""
+def test_transcript_that_is_not_text_is_an_engine_error(text: object, language: object) -> None:
+    """A text or language of another type, or with half a character, raises EngineError."""
     with pytest.raises(EngineError):
         Transcript(text, language)  # type: ignore[arg-type]

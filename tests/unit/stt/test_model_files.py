@@ -1,4 +1,4 @@
-"""A model that is not there is one clear line that names what to set."""
+"""A missing model is a one-line error that names the setting to change."""
 
 import os
 import subprocess
@@ -21,16 +21,16 @@ def converted(tmp_path: Path) -> Path:
     return directory
 
 
-def test_a_local_directory_is_taken_as_it_is(converted: Path) -> None:
-    """Nothing is fetched, and what is shown of it is its name."""
+def test_local_directory_is_used_as_it_is(converted: Path) -> None:
+    """A complete local model is not fetched, and its public name has no path."""
     assert model_directory(str(converted), Path("nowhere")) == converted
     assert model_name(f"{converted}/") == "my-whisper"
     assert model_name("Systran/faster-whisper-base") == "Systran/faster-whisper-base"
 
 
 @pytest.mark.parametrize("missing", ["model.bin", "tokenizer.json", None])
-def test_an_incomplete_directory_is_a_startup_error(converted: Path, missing: str | None) -> None:
-    """The line names STT_MODEL and what the directory must hold, but no path."""
+def test_incomplete_directory_is_a_startup_error(converted: Path, missing: str | None) -> None:
+    """The error names STT_MODEL and the required files, but no path."""
     path = converted / missing if missing else converted
     if missing:
         path.unlink()
@@ -39,22 +39,22 @@ def test_an_incomplete_directory_is_a_startup_error(converted: Path, missing: st
     assert "secret" not in str(caught.value)
 
 
-def test_an_unknown_name_lists_those_that_are_known(tmp_path: Path) -> None:
-    """A typing error is answered with the choice, without asking the network."""
+def test_unknown_name_lists_the_available_models(tmp_path: Path) -> None:
+    """A mistyped model name gives the list of names, without a network request."""
     with pytest.raises(StartupError, match=r"STT_MODEL=bas is not known.*large-v3-turbo"):
         model_directory("bas", tmp_path)
 
 
-@pytest.mark.parametrize("model", ["base", "somebody/their-whisper"])
-def test_a_model_that_cannot_be_fetched_is_one_clear_line(tmp_path: Path, model: str) -> None:
-    """With the hub out of reach: both settings, and nothing of the library's text or this machine's paths."""
+@pytest.mark.parametrize("model", ["base", "owner/their-whisper"])
+def test_model_that_cannot_be_fetched_is_a_one_line_error(tmp_path: Path, model: str) -> None:
+    """With the hub unreachable, the error names both settings but no path, and none of the library's text."""
     program = (
         "import sys; from pathlib import Path; from shared.errors import StartupError\n"
         "from stt_worker.engines.faster_whisper.model_files import model_directory\n"
         "try: model_directory(sys.argv[1], Path(sys.argv[2]))\n"
         "except StartupError as error: print(error)\n"
     )
-    # The library reads the hub's address when it is imported; nobody listens on the discard port.
+    # The library reads the hub's address when it is imported; no server listens on the discard port.
     environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
     run = subprocess.run(
         [sys.executable, "-c", program, model, str(tmp_path / "models")],
