@@ -20,18 +20,18 @@ Follow = Callable[..., Listener]
 
 
 @pytest.fixture
-def follow(listen: Callable[..., Listener], growing: GrowingAnswer) -> Follow:
-    """Somebody who follows the job, from the event with the id `after` on."""
+def follow(listen: Callable[..., Listener], growing_answer: GrowingAnswer) -> Follow:
+    """Follow the job's events, from the one with the id `after` on."""
 
     def follow(after: str = "") -> Listener:
         headers = {"last_event_id": after} if after else {}
-        return listen(path=f"/events/{growing.job_id}", **headers)
+        return listen(path=f"/events/{growing_answer.job_id}", **headers)
 
     return follow
 
 
-def parsed(body: bytes) -> list[tuple[str, str, Any]]:
-    """Id, name and data of each event that has come whole."""
+def parse_events(body: bytes) -> list[tuple[str, str, Any]]:
+    """The id, name and data of each complete event."""
     events = []
     for block in body.decode().split("\n\n")[:-1]:
         lines = dict(line.split(": ", 1) for line in block.split("\n") if not line.startswith(":"))
@@ -40,29 +40,29 @@ def parsed(body: bytes) -> list[tuple[str, str, Any]]:
     return events
 
 
-async def until_told(listener: Listener, name: str, count: int = 1) -> list[tuple[str, str, Any]]:
-    while [event[1] for event in parsed(listener.body)].count(name) < count:
-        assert not listener.is_over, listener.body
-        await listener.until(len(listener.body) + 1)
-    return parsed(listener.body)
+async def wait_for_event(listener: Listener, name: str, count: int = 1) -> list[tuple[str, str, Any]]:
+    """Wait until `count` events of that name have come, and return all events so far."""
+    while [event[1] for event in parse_events(listener.body)].count(name) < count:
+        assert not listener.is_done, listener.body
+        await listener.read(len(listener.body) + 1)
+    return parse_events(listener.body)
 
 
-async def test_everything_is_told_in_order(follow: Follow, growing: GrowingAnswer) -> None:
-    """What had happened before, what happens meanwhile, and the end, each once, each with an id but for places in
-    line."""
+async def test_events_come_once_and_in_order(follow: Follow, growing_answer: GrowingAnswer) -> None:
+    """A follower gets past and new events once and in order, each with an id, except for its place in the queue."""
     async with follow() as listener:
-        await growing.write("One.")
-        await until_told(listener, "text")
-        said = await growing.speak()
-        await growing.stop_writing()
-        await growing.join()
-        events = parsed(await listener.to_the_end())
-    assert listener.is_whole
+        await growing_answer.write("One.")
+        await wait_for_event(listener, "text")
+        samples = await growing_answer.synthesize()
+        await growing_answer.finish_writing()
+        await growing_answer.join()
+        events = parse_events(await listener.read_to_end())
+    assert listener.is_complete
     assert listener.headers["content-type"].startswith("text/event-stream")
     assert listener.headers["x-accel-buffering"] == "no"
-    happened = [event for event in events if event[1] != "position"]
-    assert all(event[0] for event in happened)
-    assert [event[1] for event in happened] == [
+    stored_events = [event for event in events if event[1] != "position"]
+    assert all(event[0] for event in stored_events)
+    assert [event[1] for event in stored_events] == [
         "pending",
         *("processing", "stage_done"),
         *("processing", "text"),
@@ -73,165 +73,175 @@ async def test_everything_is_told_in_order(follow: Follow, growing: GrowingAnswe
     segment = next(data for _, name, data in events if name == "segment")
     assert segment == {
         "index": 0,
-        "duration_s": len(said) / 16_000,
-        "url": f"/audio/{growing.job_id}/segments/0",
-    }, "a path on the volume is nobody's business"
+        "duration_s": len(samples) / 16_000,
+        "url": f"/audio/{growing_answer.job_id}/segments/0",
+    }, "the event reveals a path on the volume"
 
 
-async def test_a_reconnect_gets_exactly_the_rest(follow: Follow, growing: GrowingAnswer) -> None:
-    """Whatever the last event was, while the job runs and when it has ended."""
-    await growing.write("One.", "Two.")
-    await growing.speak()
+async def test_a_reconnect_gets_exactly_the_rest(follow: Follow, growing_answer: GrowingAnswer) -> None:
+    """A follower that reconnects after any event gets exactly the events behind it, during the job and after its
+    end."""
+    await growing_answer.write("One.", "Two.")
+    await growing_answer.synthesize()
     async with follow() as listener:
-        before = await until_told(listener, "segment")
-    happened = [event for event in before if event[0]]
-    for place, (last, _, _) in enumerate(happened):
-        async with follow(after=last) as again:
-            await growing_is_read(again, happened[place + 1 :])
-    await growing.speak()
-    await growing.stop_writing()
-    await growing.join()
-    async with follow() as late:
-        everything = parsed(await late.to_the_end())
-    for place, (last, _, _) in enumerate(everything):
-        async with follow(after=last) as again:
-            assert parsed(await again.to_the_end()) == everything[place + 1 :]
+        events_so_far = await wait_for_event(listener, "segment")
+    stored_events = [event for event in events_so_far if event[0]]
+    for index, (last_id, _, _) in enumerate(stored_events):
+        async with follow(after=last_id) as listener:
+            await assert_stored_events(listener, stored_events[index + 1 :])
+    await growing_answer.synthesize()
+    await growing_answer.finish_writing()
+    await growing_answer.join()
+    async with follow() as listener:
+        all_events = parse_events(await listener.read_to_end())
+    for index, (last_id, _, _) in enumerate(all_events):
+        async with follow(after=last_id) as listener:
+            assert parse_events(await listener.read_to_end()) == all_events[index + 1 :]
 
 
-async def growing_is_read(listener: Listener, expected: list[Any]) -> None:
-    while len([event for event in parsed(listener.body) if event[0]]) < len(expected):
-        await listener.until(len(listener.body) + 1)
+async def assert_stored_events(listener: Listener, expected: list[Any]) -> None:
+    """Assert that the listener gets exactly these events, apart from places in the queue."""
+    while len([event for event in parse_events(listener.body) if event[0]]) < len(expected):
+        await listener.read(len(listener.body) + 1)
     await asyncio.sleep(0.02)
-    assert [event for event in parsed(listener.body) if event[0]] == expected
+    assert [event for event in parse_events(listener.body) if event[0]] == expected
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(reconnects=st.lists(st.integers(0, 2_000), max_size=4, unique=True))
-async def test_a_stream_that_is_cut_anywhere_can_be_taken_up(
-    reconnects: list[int], follow: Follow, told: list[Any]
+@given(cut_sizes=st.lists(st.integers(0, 2_000), max_size=4, unique=True))
+async def test_a_stream_that_is_cut_at_any_byte_can_be_resumed(
+    cut_sizes: list[int], follow: Follow, events_of_completed_job: list[Any]
 ) -> None:
-    """A client that was cut off at any byte, again and again, has each event once."""
+    """A follower that is cut off at any byte and reconnects, again and again, gets each event once."""
     collected: list[Any] = []
-    for size in [*sorted(reconnects), 10**9]:
+    for size in [*sorted(cut_sizes), 10**9]:
         async with follow(after=collected[-1][0] if collected else "") as listener:
-            body = await listener.until(size) if size < 10**9 else await listener.to_the_end()
-            collected += parsed(body[:size])
-    assert collected == told
+            body = await listener.read(size) if size < 10**9 else await listener.read_to_end()
+            collected += parse_events(body[:size])
+    assert collected == events_of_completed_job
 
 
 @pytest.fixture
-async def told(follow: Follow, growing: GrowingAnswer) -> list[Any]:
-    """Of an answer that is whole."""
-    await growing.write("One.", "Two.")
-    await growing.speak()
-    await growing.speak()
-    await growing.stop_writing()
-    await growing.join()
+async def events_of_completed_job(follow: Follow, growing_answer: GrowingAnswer) -> list[Any]:
+    """All events of a job with two segments."""
+    await growing_answer.write("One.", "Two.")
+    await growing_answer.synthesize()
+    await growing_answer.synthesize()
+    await growing_answer.finish_writing()
+    await growing_answer.join()
     async with follow() as listener:
-        return parsed(await listener.to_the_end())
+        return parse_events(await listener.read_to_end())
 
 
-async def test_who_waits_in_line_is_told_the_place_when_connecting_again(
-    follow: Follow, growing: GrowingAnswer
+async def test_a_reconnect_while_waiting_gets_the_place_in_the_queue(
+    follow: Follow, growing_answer: GrowingAnswer
 ) -> None:
-    """The place is no part of what happened: it has no id, and is told anew."""
+    """A follower of a waiting job that reconnects gets the job's place in the queue again, since that event has no
+    id."""
     async with follow() as listener:
-        first = await until_told(listener, "position")
-    last_id = [event[0] for event in first if event[0]][-1]
-    async with follow(after=last_id) as again:
-        assert [(name, data["ahead"]) for _, name, data in await until_told(again, "position")] == [("position", 0)]
+        events_so_far = await wait_for_event(listener, "position")
+    last_id = [event[0] for event in events_so_far if event[0]][-1]
+    async with follow(after=last_id) as listener:
+        new_events = await wait_for_event(listener, "position")
+    assert [(name, data["ahead"]) for _, name, data in new_events] == [("position", 0)]
 
 
-async def test_who_comes_when_the_line_is_over_hears_of_no_place(follow: Follow, growing: GrowingAnswer) -> None:
-    """Although somebody who has followed from before heard of one."""
+async def test_a_follower_of_a_running_job_gets_no_place_in_the_queue(
+    follow: Follow, growing_answer: GrowingAnswer
+) -> None:
+    """A follower that comes when the job is running gets no place in the queue, although an earlier follower did."""
     async with follow() as early:
-        await until_told(early, "position")
-        await growing.write("One.")
-        await until_told(early, "position", 2)
-        await growing.speak()
-        await until_told(early, "segment")
+        await wait_for_event(early, "position")
+        await growing_answer.write("One.")
+        await wait_for_event(early, "position", 2)
+        await growing_answer.synthesize()
+        await wait_for_event(early, "segment")
         async with follow() as late:
-            assert [name for _, name, _ in await until_told(late, "segment") if name == "position"] == []
+            assert [name for _, name, _ in await wait_for_event(late, "segment") if name == "position"] == []
 
 
-async def test_a_restart_is_told(follow: Follow, growing: GrowingAnswer) -> None:
-    """With the number of the first segment that counts."""
+async def test_a_restart_is_an_event(follow: Follow, growing_answer: GrowingAnswer) -> None:
+    """A restart of the answer is an event with the number of the first segment that counts."""
     async with follow() as listener:
-        await growing.write("One.", "Two.")
-        await growing.speak()
-        await growing.write_anew()
-        await growing.write("Another.")
-        events = await until_told(listener, "restarted")
+        await growing_answer.write("One.", "Two.")
+        await growing_answer.synthesize()
+        await growing_answer.restart()
+        await growing_answer.write("Another.")
+        events = await wait_for_event(listener, "restarted")
     assert next(data for _, name, data in events if name == "restarted") == {"first": 2}
 
 
-async def test_a_slow_listener_keeps_nobody_waiting(app: FastAPI, follow: Follow, growing: GrowingAnswer) -> None:
-    """Nor is anything kept for it: it finds the events where everybody does."""
-    async with follow() as slow, follow() as quick:
-        await until_told(quick, "pending")
-        slow.stop_taking()
-        for number in range(30):
-            await growing.write(f"Sentence {number}.")
-            await until_told(quick, "text", number + 1)
-        assert len(parsed(slow.body)) < 10
-        slow.take_on()
-        assert len([1 for _, name, _ in await until_told(slow, "text", 30) if name == "text"]) == 30
-
-
-async def test_what_is_sent_to_many_is_written_once(
-    follow: Follow, growing: GrowingAnswer, monkeypatch: pytest.MonkeyPatch
+async def test_a_slow_follower_does_not_delay_others(
+    app: FastAPI, follow: Follow, growing_answer: GrowingAnswer
 ) -> None:
-    """A thousand listeners of one job cost little more than the sending."""
-    written = []
-    plain = events.format_sse_event
+    """A follower that does not read has little buffered for it, delays no other follower, and gets all events later."""
+    async with follow() as slow_follower, follow() as fast_follower:
+        await wait_for_event(fast_follower, "pending")
+        slow_follower.pause_reading()
+        for number in range(30):
+            await growing_answer.write(f"Sentence {number}.")
+            await wait_for_event(fast_follower, "text", number + 1)
+        assert len(parse_events(slow_follower.body)) < 10
+        slow_follower.resume_reading()
+        assert len([1 for _, name, _ in await wait_for_event(slow_follower, "text", 30) if name == "text"]) == 30
 
-    def noted(**event: Any) -> bytes:
-        written.append(event["event"])
-        return plain(**event)
 
-    monkeypatch.setattr(events, "format_sse_event", noted)
+async def test_an_event_is_formatted_once_for_all_followers(
+    follow: Follow, growing_answer: GrowingAnswer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event of a job with twenty followers is formatted once, so that many followers cost little more than the
+    sending."""
+    formatted = []
+    format_sse_event = events.format_sse_event
+
+    def record_event(**event: Any) -> bytes:
+        formatted.append(event["event"])
+        return format_sse_event(**event)
+
+    monkeypatch.setattr(events, "format_sse_event", record_event)
     listeners = [follow() for _ in range(20)]
     async with asyncio.TaskGroup() as group:
         for listener in listeners:
             group.create_task(listener.__aenter__())
     for listener in listeners:
-        await until_told(listener, "pending")
-    await growing.write("One.")
+        await wait_for_event(listener, "pending")
+    await growing_answer.write("One.")
     for listener in listeners:
-        await until_told(listener, "text")
+        await wait_for_event(listener, "text")
     for listener in listeners:
-        await listener.leave()
-    assert written.count("text") == 1
+        await listener.disconnect()
+    assert formatted.count("text") == 1
 
 
-async def test_a_word_now_and_then_keeps_the_connection(
-    follow: Follow, growing: GrowingAnswer, monkeypatch: pytest.MonkeyPatch
+async def test_comments_keep_an_idle_connection_open(
+    follow: Follow, growing_answer: GrowingAnswer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A comment, which clients ignore: proxies close what is silent for a minute."""
+    """A follower of a job without news gets a comment now and then, since proxies close a connection that is silent for
+    a minute."""
     monkeypatch.setattr("api.jobs.job_feed._IDLE_S", 0.02)
-    await growing.write()
+    await growing_answer.write()
     async with follow() as listener:
-        await until_told(listener, "processing", 2)
+        await wait_for_event(listener, "processing", 2)
         while listener.body.count(b": ping\n\n") < 4:
-            await listener.until(len(listener.body) + 1)
+            await listener.read(len(listener.body) + 1)
 
 
-async def test_a_follower_who_leaves_leaves_nothing_behind(
-    app: FastAPI, follow: Follow, growing: GrowingAnswer
+async def test_the_feed_is_closed_with_its_last_follower(
+    app: FastAPI, follow: Follow, growing_answer: GrowingAnswer
 ) -> None:
-    """One of two keeps the feed open; with the last it is closed, and so is the watch for changes."""
+    """A job's feed and its watch for changes are closed when the last of two followers leaves."""
     state = app.state.cascade
     async with follow() as first:
-        await until_told(first, "pending")
+        await wait_for_event(first, "pending")
         async with follow() as second:
-            await until_told(second, "pending")
+            await wait_for_event(second, "pending")
             assert (state.feeds.followers, len(state.feeds._open)) == (2, 1)
         assert (state.feeds.followers, len(state.feeds._open)) == (1, 1)
     assert (state.feeds.followers, len(state.feeds._open), len(state.changes._waiting)) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
-    "forged",
+    "foreign_event",
     [
         {"event": "segment", "data": "{}"},
         {"event": "segment", "data": '{"index": "1", "path": 2}'},
@@ -240,29 +250,29 @@ async def test_a_follower_who_leaves_leaves_nothing_behind(
         {"event": "text", "data": "[1]"},
         {"data": "{}"},
     ],
-    ids=["no index", "a path that is none", "no first", "no JSON", "no object", "no event"],
+    ids=["no index", "invalid path", "no first", "no JSON", "no object", "no event"],
 )
-async def test_what_nobody_of_us_has_written_ends_the_stream(
-    follow: Follow, listen: Callable[..., Listener], growing: GrowingAnswer, forged: dict[str, str]
+async def test_a_malformed_event_in_redis_ends_the_stream(
+    follow: Follow, listen: Callable[..., Listener], growing_answer: GrowingAnswer, foreign_event: dict[str, str]
 ) -> None:
-    """An operator's mistake in Redis is no crash, and nobody waits for ever."""
-    await growing.queue.redis.client.xadd(KEYS["EVENTS"] + growing.job_id, forged)
+    """A malformed event in Redis ends the event stream, and gives an audio listener 503; neither waits for ever."""
+    await growing_answer.queue.redis.client.xadd(KEYS["EVENTS"] + growing_answer.job_id, foreign_event)
     async with follow() as follower, listen() as audio:
-        await follower.to_the_end()
+        await follower.read_to_end()
         assert follower.status == 200
-        await audio.to_the_end()
+        await audio.read_to_end()
         assert audio.status == 503
 
 
-async def test_redis_may_go_away_for_a_while(
-    follow: Follow, growing: GrowingAnswer, fake_redis: FakeServer, monkeypatch: pytest.MonkeyPatch
+async def test_followers_survive_an_outage_of_redis(
+    follow: Follow, growing_answer: GrowingAnswer, fake_redis: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Followers wait, and hear what has happened when it is back."""
+    """A follower waits while Redis is unreachable, and then gets the events that it missed."""
     monkeypatch.setattr("api.jobs.job_feed._RECONNECT_S", 0.01)
     async with follow() as listener:
-        await until_told(listener, "pending")
+        await wait_for_event(listener, "pending")
         fake_redis.connected = False
         await asyncio.sleep(0.05)
         fake_redis.connected = True
-        await growing.write("One.")
-        await until_told(listener, "text")
+        await growing_answer.write("One.")
+        await wait_for_event(listener, "text")

@@ -1,4 +1,4 @@
-"""Connections that cost more than they should, over real sockets."""
+"""Limits of single connections, over real sockets."""
 
 import fcntl
 import json
@@ -7,71 +7,75 @@ import socket
 import sys
 import termios
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from api.middleware import http_protocol as connections
+from api.middleware import http_protocol
+from support.wait import wait_until
 
 Connect = Callable[[], Any]
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: api\r\n"
 UPLOAD = b"POST /transcribe HTTP/1.1\r\nHost: api\r\nContent-Type: multipart/form-data; boundary=limit\r\n"
 
-#: How often `unread` asks.
-UNREAD = 20
+#: The number of megabytes that `connect_without_reading` requests.
+UNREAD_RESPONSES = 20
 
 
 @pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_HEAD_S", 0.4)
+def short_head_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "_HEAD_S", 0.4)
 
 
-def trickle(connection: Any, byte: bytes, until_s: float) -> None:
-    deadline = time.monotonic() + until_s
+def trickle(connection: Any, byte: bytes, duration_s: float) -> None:
+    """Send one byte 20 times a second."""
+    deadline = time.monotonic() + duration_s
     while time.monotonic() < deadline:
         connection.send(byte)
         time.sleep(0.05)
 
 
-def test_a_head_that_trickles_has_an_end(connect: Connect) -> None:
-    """Each byte that comes wins no time; the caller hears why it is cut off."""
+def test_a_trickling_head_is_cut_off(connect: Connect) -> None:
+    """A client whose request head trickles is cut off after the head's deadline, which no byte extends."""
     connection = connect()
     connection.send(HEAD + b"X-Slow: ")
     with pytest.raises(OSError, match=r"reset|Broken pipe"):
         trickle(connection, b"x", 5)
 
 
-def test_the_end_of_patience_is_told(connect: Connect) -> None:
-    """Who was about to ask something reads 408, as a problem."""
+def test_an_incomplete_head_gets_408(connect: Connect) -> None:
+    """A client that sends half a request head gets 408 as a problem before the connection is closed."""
     connection = connect()
     connection.send(HEAD)
-    answer, problem = connection.answer()
-    assert (answer.status, json.loads(problem)["code"]) == (408, "request_stalled")
+    response, problem = connection.read_response()
+    assert (response.status, json.loads(problem)["code"]) == (408, "request_stalled")
     assert connection.is_closed()
 
 
-def test_a_connection_that_asks_nothing_is_closed(connect: Connect) -> None:
-    """Without a word, since a browser may have opened it for later."""
+def test_a_connection_without_a_request_is_closed_silently(connect: Connect) -> None:
+    """A connection without a request is closed without a response, since a browser may have opened it for later."""
     assert connect().is_closed()
 
 
 @pytest.mark.parametrize("rest", [b"\r\n", b"G"], ids=["empty lines", "half a head"])
-def test_a_connection_that_was_served_is_bounded_too(connect: Connect, rest: bytes) -> None:
-    """Neither empty lines between requests nor half a second request keep it open: uvicorn's own patience ends with the
-    first byte."""
+def test_a_served_connection_has_a_deadline_for_its_next_head(connect: Connect, rest: bytes) -> None:
+    """A served connection is closed although empty lines or half a request follow, which end uvicorn's own keep-alive
+    timer."""
     connection = connect()
     connection.send(HEAD + b"\r\n")
-    assert connection.answer()[0].status == 200
+    assert connection.read_response()[0].status == 200
     connection.send(rest)
-    assert connection.answer()[0].status == 408
+    assert connection.read_response()[0].status == 408
     assert connection.is_closed()
 
 
-def test_a_connection_that_is_used_lives_on(port: int) -> None:
-    """Requests that follow each other, or come all at once, may together take longer, and be larger, than one head."""
+def test_a_used_connection_stays_open(port: int) -> None:
+    """A connection stays open while requests follow each other, although together they last longer and are larger than
+    one head may."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         for _ in range(8):
             connection.sendall((HEAD + b"X-Pad: " + b"x" * 2_000 + b"\r\n\r\n") * 3)
@@ -79,49 +83,52 @@ def test_a_connection_that_is_used_lives_on(port: int) -> None:
         assert connection.recv(100_000).count(b"HTTP/1.1 200 OK") == 24
 
 
-def test_an_answer_may_take_longer_than_a_head(connect: Connect, form: Callable[..., bytes], wav: bytes) -> None:
-    """Only the head has a short deadline: a body and a long poll do not."""
-    body = form(('name="audio_file"', wav))
+def test_a_body_and_a_long_poll_may_outlast_the_head_deadline(
+    connect: Connect, build_form: Callable[..., bytes], wav: bytes
+) -> None:
+    """A slow body and a long poll are served although they take longer than a head may."""
+    body = build_form(('name="audio_file"', wav))
     connection = connect()
     connection.send(UPLOAD + b"Content-Length: %d\r\n\r\n" % len(body))
     for start in range(0, len(body), len(body) // 10):
         connection.send(body[start : start + len(body) // 10])
         time.sleep(0.08)
-    answer, text = connection.answer()
-    assert answer.status == 202
-    job_id = text.decode().partition('"job_id":"')[2][:32]
+    response, accepted = connection.read_response()
+    assert response.status == 202
+    job_id = accepted.decode().partition('"job_id":"')[2][:32]
     connection.send(f"GET /status/{job_id}?wait=0.8 HTTP/1.1\r\nHost: api\r\n\r\n".encode())
-    assert connection.answer()[0].status == 200
+    assert connection.read_response()[0].status == 200
 
 
-def test_a_burst_of_requests_has_an_end(port: int) -> None:
-    """Of a thousand that come before the first answer a few are served, each of them whole, and the last answer says
-    that it is the last: what is not read costs no memory."""
+def test_a_burst_of_requests_is_limited(port: int) -> None:
+    """Of 1,000 pipelined requests a few are served completely, and the last response closes the connection, so that
+    they cost little memory."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall((HEAD + b"\r\n") * 1_000)
-        answers = everything(connection)
-    assert answers.count(b"HTTP/1.1 200 OK") == answers.count(b'"status":"ok"') == connections._MOST_IN_LINE + 1
-    assert answers.count(b"connection: close") == 1
+        responses = read_all(connection)
+    assert responses.count(b"HTTP/1.1 200 OK") == responses.count(b'"status":"ok"') == http_protocol._MOST_IN_LINE + 1
+    assert responses.count(b"connection: close") == 1
 
 
-def test_requests_in_line_hold_back_the_next(
-    connect: Connect, port: int, form: Callable[..., bytes], wav: bytes
+def test_pipelined_requests_pause_reading(
+    connect: Connect, port: int, build_form: Callable[..., bytes], wav: bytes
 ) -> None:
-    """While some stand in line no more are read: whoever sends many, but not all at once, is served to the last."""
-    body = form(('name="audio_file"', wav))
-    uploading = connect()
-    uploading.send(UPLOAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-    job_id = json.loads(uploading.answer()[1])["job_id"]
+    """A client that pipelines many requests, but not all at once, is served to the last, since reading pauses while
+    some wait."""
+    body = build_form(('name="audio_file"', wav))
+    upload_connection = connect()
+    upload_connection.send(UPLOAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    job_id = json.loads(upload_connection.read_response()[1])["job_id"]
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(f"GET /status/{job_id}?wait=0.5 HTTP/1.1\r\nHost: api\r\n\r\n".encode())
         for _ in range(2):
             connection.sendall((HEAD + b"\r\n") * 30)
             time.sleep(0.1)
-        assert everything(connection).count(b"HTTP/1.1 200 OK") == 61
+        assert read_all(connection).count(b"HTTP/1.1 200 OK") == 61
 
 
 @pytest.mark.parametrize(
-    "endless",
+    "headers",
     [
         b"X-Long: " + b"x" * 100_000,
         b"X-Many: y\r\n" * 10_000,
@@ -130,11 +137,11 @@ def test_requests_in_line_hold_back_the_next(
     ],
     ids=["one header", "many headers", "one header that ends", "many headers that end"],
 )
-def test_a_head_has_a_size(connect: Connect, endless: bytes) -> None:
-    """What never ends is not collected, and what ends is no better: 431."""
+def test_a_large_head_gets_431(connect: Connect, headers: bytes) -> None:
+    """A request head above the size limit gets 431, whether it ends or not."""
     connection = connect()
-    connection.send(HEAD + endless)
-    assert connection.answer()[0].status == 431
+    connection.send(HEAD + headers)
+    assert connection.read_response()[0].status == 431
     assert connection.is_closed()
 
 
@@ -143,8 +150,8 @@ def test_a_head_has_a_size(connect: Connect, endless: bytes) -> None:
     [(b"0\r\nX-T: y\r\n", b"X-T: y\r\n" * 1_000), (b"5;e", b"e" * 8_000)],
     ids=["trailers", "a chunk's extension"],
 )
-def test_what_is_no_body_has_a_size(connect: Connect, first: bytes, more: bytes) -> None:
-    """What the parser collects or skips without giving it to anybody comes to an end as well."""
+def test_chunk_extensions_and_trailers_are_limited(connect: Connect, first: bytes, more: bytes) -> None:
+    """Endless trailers or chunk extensions, which the parser collects or skips, end in a closed connection."""
     connection = connect()
     connection.send(UPLOAD + b"Transfer-Encoding: chunked\r\n\r\n7\r\n--limit\r\n" + first)
     with pytest.raises(OSError, match=r"reset|Broken pipe"):
@@ -152,129 +159,133 @@ def test_what_is_no_body_has_a_size(connect: Connect, first: bytes, more: bytes)
 
 
 def flood(connection: Any, data: bytes) -> None:
+    """Send the data 1,000 times in two seconds."""
     for _ in range(1_000):
         connection.send(data)
         time.sleep(0.002)
 
 
-def test_past_the_limit_the_longest_wait_ends(
-    connect: Connect, form: Callable[..., bytes], wav: bytes, monkeypatch: pytest.MonkeyPatch
+def test_the_oldest_idle_connection_makes_room(
+    connect: Connect, build_form: Callable[..., bytes], wav: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Idle connections make room for new ones, the oldest first; those that are being answered stay."""
-    monkeypatch.setattr(connections, "_HEAD_S", 30.0)
-    monkeypatch.setattr(connections, "_MOST_CONNECTIONS", 5)
-    busy = connect()
-    body = form(('name="audio_file"', wav))
-    busy.send(UPLOAD + b"Content-Length: %d\r\n\r\n" % len(body) + body[:-9])
+    """A new connection above the limit closes the oldest idle one, and leaves those that are being served."""
+    monkeypatch.setattr(http_protocol, "_HEAD_S", 30.0)
+    monkeypatch.setattr(http_protocol, "_MOST_CONNECTIONS", 5)
+    busy_connection = connect()
+    body = build_form(('name="audio_file"', wav))
+    busy_connection.send(UPLOAD + b"Content-Length: %d\r\n\r\n" % len(body) + body[:-9])
     time.sleep(0.1)
-    idle = []
+    idle_connections = []
     for _ in range(5):
-        idle.append(connect())
+        idle_connections.append(connect())
         time.sleep(0.02)
-    assert idle[0].is_closed()
-    idle[1].send(HEAD + b"\r\n")
-    assert idle[1].answer()[0].status == 200
-    busy.send(body[-9:])
-    assert busy.answer()[0].status == 202
+    assert idle_connections[0].is_closed()
+    idle_connections[1].send(HEAD + b"\r\n")
+    assert idle_connections[1].read_response()[0].status == 200
+    busy_connection.send(body[-9:])
+    assert busy_connection.read_response()[0].status == 202
 
 
 @pytest.fixture
-def unread(port: int) -> Iterator[Callable[[], socket.socket]]:
-    """Asks for more megabytes than the kernel holds, and reads nothing."""
-    opened: list[socket.socket] = []
+def connect_without_reading(port: int) -> Iterator[Callable[[], socket.socket]]:
+    """Request more megabytes than the kernel buffers, and read nothing."""
+    sockets: list[socket.socket] = []
 
-    def ask() -> socket.socket:
+    def send_requests() -> socket.socket:
         reader = socket.socket()
-        opened.append(reader)
+        sockets.append(reader)
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 10_000)
         reader.settimeout(5)
         reader.connect(("127.0.0.1", port))
         request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: api\r\n"
-        reader.sendall((request + b"\r\n") * (UNREAD - 1) + request + b"Connection: close\r\n\r\n")
+        reader.sendall((request + b"\r\n") * (UNREAD_RESPONSES - 1) + request + b"Connection: close\r\n\r\n")
         wait_until_full(reader)
         return reader
 
-    yield ask
-    for reader in opened:
+    yield send_requests
+    for reader in sockets:
         reader.close()
 
 
 def wait_until_full(reader: socket.socket) -> None:
-    """Until nothing more has come for a while: from then on the server waits."""
-    waiting, still = -1, 0
-    while still < 5:
-        time.sleep(0.1)
-        now = int.from_bytes(fcntl.ioctl(reader, termios.FIONREAD, bytes(4)), sys.byteorder)
-        waiting, still = now, still + 1 if now == waiting and now else 0
+    """Wait until no byte has arrived for half a second: from then on the server waits for the reader."""
+    sizes: deque[int] = deque(maxlen=6)
+
+    def is_stable() -> bool:
+        sizes.append(int.from_bytes(fcntl.ioctl(reader, termios.FIONREAD, bytes(4)), sys.byteorder))
+        return sizes.count(sizes[0]) == sizes.maxlen and sizes[0] > 0
+
+    wait_until(is_stable, poll_s=0.1)
 
 
-def test_who_takes_no_answer_makes_room(
-    connect: Connect, unread: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch, caplog: Any
+def test_a_connection_that_does_not_read_makes_room(
+    connect: Connect, connect_without_reading: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
-    """Connections whose answers are not taken do not keep newcomers out: the one that has waited longest goes."""
-    monkeypatch.setattr(connections, "_HEAD_S", 30.0)
-    monkeypatch.setattr(connections, "_MOST_CONNECTIONS", 3)
-    readers = [unread() for _ in range(3)]
+    """A new connection above the limit closes the one that has left its responses unread for longest."""
+    monkeypatch.setattr(http_protocol, "_HEAD_S", 30.0)
+    monkeypatch.setattr(http_protocol, "_MOST_CONNECTIONS", 3)
+    readers = [connect_without_reading() for _ in range(3)]
     newcomer = connect()
     newcomer.send(HEAD + b"\r\n")
-    assert newcomer.answer()[0].status == 200
+    assert newcomer.read_response()[0].status == 200
     newcomer.close()
-    assert [len(everything(reader)) < UNREAD * 1_000_000 for reader in readers] == [True, False, False]
+    assert [len(read_all(reader)) < UNREAD_RESPONSES * 1_000_000 for reader in readers] == [True, False, False]
     assert "Traceback" not in caplog.text
 
 
-def test_an_answer_that_nobody_takes_is_dropped(
-    unread: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
+def test_an_unread_response_is_dropped(
+    connect_without_reading: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever asks for much and reads nothing does not keep it open for ever."""
-    monkeypatch.setattr(connections, "_UNREAD_S", 1)
-    reader = unread()
+    """A connection whose responses stay unread is closed after a while."""
+    monkeypatch.setattr(http_protocol, "_UNREAD_S", 1)
+    reader = connect_without_reading()
     time.sleep(4)
-    assert len(everything(reader)) < UNREAD * 1_000_000
+    assert len(read_all(reader)) < UNREAD_RESPONSES * 1_000_000
 
 
-def everything(reader: socket.socket) -> bytes:
-    """What comes until the connection ends."""
-    pieces = []
+def read_all(reader: socket.socket) -> bytes:
+    """Read until the connection ends."""
+    received = bytearray()
     with suppress(ConnectionResetError, TimeoutError):
         while data := reader.recv(1_000_000):
-            pieces.append(data)
-    return b"".join(pieces)
+            received += data
+    return bytes(received)
 
 
-def test_listeners_keep_nobody_out(
-    connect: Connect, form: Callable[..., bytes], wav: bytes, monkeypatch: pytest.MonkeyPatch
+def test_listeners_do_not_count_as_connections(
+    connect: Connect, build_form: Callable[..., bytes], wav: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those who follow a job, or wait to hear it, are counted apart; who comes besides finds room, and they stay."""
-    monkeypatch.setattr(connections, "_MOST_CONNECTIONS", 3)
-    body = form(('name="audio_file"', wav))
-    uploading = connect()
-    uploading.send(UPLOAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-    job_id = json.loads(uploading.answer()[1])["job_id"]
-    uploading.close()
-    listening = []
+    """Listeners and followers have a limit of their own, so that other clients find room and the listeners stay
+    connected."""
+    monkeypatch.setattr(http_protocol, "_MOST_CONNECTIONS", 3)
+    body = build_form(('name="audio_file"', wav))
+    upload_connection = connect()
+    upload_connection.send(UPLOAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    job_id = json.loads(upload_connection.read_response()[1])["job_id"]
+    upload_connection.close()
+    listeners = []
     for path in ["/events/", "/audio/"] * 4:
-        listening.append(connect())
-        listening[-1].send(f"GET {path}{job_id} HTTP/1.1\r\nHost: api\r\n\r\n".encode())
+        listeners.append(connect())
+        listeners[-1].send(f"GET {path}{job_id} HTTP/1.1\r\nHost: api\r\n\r\n".encode())
         time.sleep(0.05)
     for _ in range(5):
         newcomer = connect()
         newcomer.send(HEAD + b"\r\n")
-        assert newcomer.answer()[0].status == 200
+        assert newcomer.read_response()[0].status == 200
     newcomer.send(f"DELETE /jobs/{job_id} HTTP/1.1\r\nHost: api\r\n\r\n".encode())
-    assert newcomer.answer()[0].status == 204
-    for number, listener in enumerate(listening):
-        answer, told = listener.answer()
-        assert (answer.status, b"cancelled" in told) == ((410, False) if number % 2 else (200, True))
+    assert newcomer.read_response()[0].status == 204
+    for number, listener in enumerate(listeners):
+        response, body = listener.read_response()
+        assert (response.status, b"cancelled" in body) == ((410, False) if number % 2 else (200, True))
 
 
-def test_the_process_may_open_what_it_needs() -> None:
-    """A soft limit that is lower than the connections need is raised, as far as it may be."""
+def test_the_limit_of_open_files_is_raised() -> None:
+    """A soft limit of open files below what the connections need is raised as far as the hard limit allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))
     try:
-        assert (connections.most_connections(), connections.most_listeners()) == (50, 100)
-        connections.allow_files()
+        assert (http_protocol.most_connections(), http_protocol.most_listeners()) == (50, 100)
+        http_protocol.allow_files()
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(8_000, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -142,7 +142,7 @@ async def test_foreign_counters_are_skipped(scrape: Scrape, fake_queue: Queue) -
     metrics = await scrape()
     assert metrics["cascade_jobs_accepted_total"] == 7
     assert not any(
-        name.startswith(("cascade_tasks_done", "cascade_jobs_ended", "cascade_tasks_set")) for name in metrics
+        name.startswith(("cascade_tasks_done", "cascade_jobs_ended", "cascade_tasks_dead_lettered")) for name in metrics
     )
 
 

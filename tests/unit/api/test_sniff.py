@@ -1,4 +1,4 @@
-"""Telling audio by its first bytes."""
+"""Recognizing audio by its first bytes."""
 
 import pytest
 
@@ -17,7 +17,7 @@ AUDIO = {
     "mp3, MPEG 2": b"\xff\xf3\x48\xc4" + bytes(12),
     "aac": b"\xff\xf1\x50\x80" + bytes(12),
 }
-OTHER = {
+NOT_AUDIO = {
     "nothing": b"",
     "one byte": b"\xff",
     "text": b"RIFF is a word in",
@@ -34,12 +34,12 @@ OTHER = {
 
 
 @pytest.mark.parametrize("kind", AUDIO)
-def test_audio_is_told(kind: str) -> None:
-    """Every container that the service names is recognized by its first 16 bytes."""
+def test_audio_is_recognized(kind: str) -> None:
+    """A recording in each supported container is recognized by its first 16 bytes."""
     assert is_audio(AUDIO[kind][:HEAD_BYTES])
 
 
-@pytest.mark.parametrize("kind", OTHER)
-def test_other_files_are_told(kind: str) -> None:
-    """What is not audio is not taken for it."""
-    assert not is_audio(OTHER[kind])
+@pytest.mark.parametrize("kind", NOT_AUDIO)
+def test_other_files_are_not_taken_for_audio(kind: str) -> None:
+    """A file of another kind is not taken for audio."""
+    assert not is_audio(NOT_AUDIO[kind])
