@@ -1,4 +1,4 @@
-"""Places for uploads: whoever is slow loses its own, and whoever is not never does."""
+"""Upload slots: a slow upload loses its slot to a newcomer, and a fast one never does."""
 
 import asyncio
 import functools
@@ -10,8 +10,8 @@ from api.problems.render import Problem
 
 
 class SkippingLoop(asyncio.SelectorEventLoop):
-    """Nobody waits: where all would sleep, the clock is put forward. So a test of minutes takes none, and always goes
-    the same way."""
+    """An event loop that moves its clock forward instead of sleeping, so that a test of minutes takes no time and is
+    deterministic."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,7 +29,9 @@ class SkippingLoop(asyncio.SelectorEventLoop):
         return self._now
 
 
-def at_once(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+def on_skipping_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run a coroutine test on a SkippingLoop."""
+
     @functools.wraps(test)
     def run(*arguments: Any, **options: Any) -> None:
         with asyncio.Runner(loop_factory=SkippingLoop) as runner:
@@ -39,10 +41,13 @@ def at_once(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
 
 
 class Sender:
-    """Sends `first` bytes at once and then `size` every `pause_s`, for ever."""
+    """An upload that sends `first` bytes at once and then `size` bytes every `pause_s`, without end."""
 
-    def __init__(self, places: UploadSlots, size: int, pause_s: float, first: int = 0) -> None:
-        self._places, self._size, self._pause_s, self._first = places, size, pause_s, first
+    def __init__(self, slots: UploadSlots, size: int, pause_s: float, first: int = 0) -> None:
+        self._slots = slots
+        self._size = size
+        self._pause_s = pause_s
+        self._first = first
         self.accepted_at: float | None = None
         self.refused_at: float | None = None
         self.code: str | None = None
@@ -57,38 +62,40 @@ class Sender:
     async def _send(self) -> None:
         clock = asyncio.get_running_loop().time
         try:
-            async with self._places.place() as arrival:
+            async with self._slots.place() as slot:
                 self.accepted_at = clock()
                 chunks = self._chunks()
-                while await arrival.next(chunks) is not None:
+                while await slot.next(chunks) is not None:
                     pass
         except Problem as problem:
-            self.refused_at, self.code = clock(), problem.code
+            self.refused_at = clock()
+            self.code = problem.code
 
 
-def fine(places: UploadSlots) -> Sender:
-    return Sender(places, size=10_000, pause_s=0.2)
+def fast_sender(slots: UploadSlots) -> Sender:
+    return Sender(slots, size=10_000, pause_s=0.2)
 
 
-def silent(places: UploadSlots) -> Sender:
-    return Sender(places, size=0, pause_s=9_999)
+def silent_sender(slots: UploadSlots) -> Sender:
+    return Sender(slots, size=0, pause_s=9_999)
 
 
-@at_once
-async def test_a_trickle_is_ended_and_a_thin_line_is_not() -> None:
-    """Without any need for room: what is slower than 1 kB/s ends after 5 s of grace, what is faster goes on."""
-    places = UploadSlots(9, 25_000_000)
-    trickle, thin = Sender(places, size=500, pause_s=1), Sender(places, size=1_100, pause_s=1)
+@on_skipping_loop
+async def test_an_upload_below_one_kilobyte_per_second_is_ended() -> None:
+    """An upload slower than 1 kB/s is ended after 5 s of grace although slots are free, and a faster one goes on."""
+    slots = UploadSlots(9, 25_000_000)
+    too_slow = Sender(slots, size=500, pause_s=1)
+    fast_enough = Sender(slots, size=1_100, pause_s=1)
     await asyncio.sleep(600)
-    assert trickle.code == "upload_stalled"
-    assert trickle.refused_at is not None
-    assert 5 < trickle.refused_at < 11
-    assert thin.code is None
+    assert too_slow.code == "upload_stalled"
+    assert too_slow.refused_at is not None
+    assert 5 < too_slow.refused_at < 11
+    assert fast_enough.code is None
 
 
-@at_once
-async def test_what_came_before_counts() -> None:
-    """Whoever has sent much may pause longer than the grace, as a telephone in a tunnel does, but not for ever."""
+@on_skipping_loop
+async def test_an_upload_that_has_sent_much_may_pause() -> None:
+    """An upload that has sent much may pause for 29 s, as a phone in a tunnel does, but not for 31 s."""
     sender = Sender(UploadSlots(9, 25_000_000), size=0, pause_s=9_999, first=1_000_000)
     await asyncio.sleep(29)
     assert sender.code is None
@@ -96,94 +103,97 @@ async def test_what_came_before_counts() -> None:
     assert sender.code == "upload_stalled"
 
 
-@at_once
-async def test_a_whole_upload_has_a_deadline() -> None:
-    """Ten minutes that are sent as they are spoken fit, and so do 25 MB at 20 kB/s; nothing takes longer than both."""
-    places = UploadSlots(9, 25_000_000)
-    spoken, bad_line = Sender(places, size=4_000, pause_s=1), Sender(places, size=20_000, pause_s=1)
+@on_skipping_loop
+async def test_an_upload_has_a_deadline() -> None:
+    """An upload of ten minutes of live speech and one of 25 MB at 20 kB/s have time to finish, and none may take
+    longer."""
+    slots = UploadSlots(9, 25_000_000)
+    live_speech = Sender(slots, size=4_000, pause_s=1)
+    slow_line = Sender(slots, size=20_000, pause_s=1)
     await asyncio.sleep(1250)
-    assert (spoken.code, bad_line.code) == (None, None)
+    assert (live_speech.code, slow_line.code) == (None, None)
     await asyncio.sleep(700)
-    assert (spoken.code, bad_line.code) == ("upload_stalled", "upload_stalled")
+    assert (live_speech.code, slow_line.code) == ("upload_stalled", "upload_stalled")
 
 
-@at_once
-async def test_a_newcomer_gets_the_place_of_the_latest() -> None:
-    """Of one who is silent, one who trickles and one who is fine, the first two make room, one for each newcomer."""
-    places = UploadSlots(3, 25_000_000)
-    good = fine(places)
-    trickling = Sender(places, size=200, pause_s=0.4, first=1_000)
-    nothing = silent(places)
+@on_skipping_loop
+async def test_a_newcomer_gets_the_slot_that_is_furthest_behind() -> None:
+    """A newcomer gets the silent upload's slot, the next one the trickling upload's, and the fast upload keeps its
+    own."""
+    slots = UploadSlots(3, 25_000_000)
+    fast_upload = fast_sender(slots)
+    slow = Sender(slots, size=200, pause_s=0.4, first=1_000)
+    silent_upload = silent_sender(slots)
     await asyncio.sleep(4)
-    one = fine(places)
+    newcomer = fast_sender(slots)
     await asyncio.sleep(0.01)
-    assert (nothing.code, trickling.code, one.accepted_at is None) == ("upload_stalled", None, False)
-    other = fine(places)
+    assert (silent_upload.code, slow.code, newcomer.accepted_at is None) == ("upload_stalled", None, False)
+    next_newcomer = fast_sender(slots)
     await asyncio.sleep(0.01)
-    assert trickling.code == "upload_stalled"
+    assert slow.code == "upload_stalled"
     await asyncio.sleep(60)
-    assert [sender.code for sender in (good, one, other)] == [None, None, None]
+    assert [sender.code for sender in (fast_upload, newcomer, next_newcomer)] == [None, None, None]
 
 
-@at_once
-async def test_a_newcomer_gets_a_place_that_is_being_lost() -> None:
-    """Where the deadline of the latest has come, but it has not yet heard of it, its place is as good as free."""
-    places = UploadSlots(1, 25_000_000)
-    latest = silent(places)
-    await asyncio.sleep(5 - 5e-10)  # so close before the deadline that the loop awakes once for both, this first
-    assert latest.code is None
-    async with places.place():
+@on_skipping_loop
+async def test_a_newcomer_gets_a_slot_whose_deadline_has_passed() -> None:
+    """A newcomer gets the slot of an upload whose deadline has passed but whose task has not run yet."""
+    slots = UploadSlots(1, 25_000_000)
+    late_upload = silent_sender(slots)
+    await asyncio.sleep(5 - 5e-10)  # so close to the deadline that the loop wakes up once for both, for this first
+    assert late_upload.code is None
+    async with slots.place():
         pass
     await asyncio.sleep(0)
-    assert latest.code == "upload_stalled"
+    assert late_upload.code == "upload_stalled"
 
 
-@at_once
-async def test_where_all_are_fine_a_newcomer_is_sent_away() -> None:
-    """It hears so within a second, and nobody loses a place to it."""
-    places = UploadSlots(3, 25_000_000)
-    there = [fine(places) for _ in range(3)]
+@on_skipping_loop
+async def test_a_newcomer_is_refused_when_all_uploads_are_fast() -> None:
+    """A newcomer is refused within a second when all uploads are fast, and none of them loses its slot."""
+    slots = UploadSlots(3, 25_000_000)
+    fast_uploads = [fast_sender(slots) for _ in range(3)]
     await asyncio.sleep(1)
-    newcomer = fine(places)
+    newcomer = fast_sender(slots)
     await asyncio.sleep(1)
     assert newcomer.code == "too_many_uploads"
-    assert [sender.code for sender in there] == [None, None, None]
+    assert [sender.code for sender in fast_uploads] == [None, None, None]
 
 
-@at_once
-async def test_a_place_that_gets_free_is_taken() -> None:
-    """A newcomer waits for a moment, and is served if somebody is done meanwhile."""
-    places = UploadSlots(1, 25_000_000)
-    async with places.place():
-        newcomer = fine(places)
+@on_skipping_loop
+async def test_a_newcomer_gets_a_slot_that_becomes_free() -> None:
+    """A newcomer waits a moment, and is accepted when another upload ends meanwhile."""
+    slots = UploadSlots(1, 25_000_000)
+    async with slots.place():
+        newcomer = fast_sender(slots)
         await asyncio.sleep(0.5)
         assert (newcomer.accepted_at, newcomer.code) == (None, None)
     await asyncio.sleep(0.1)
     assert newcomer.accepted_at is not None
 
 
-@at_once
-async def test_in_a_flood_the_newest_is_served_first() -> None:
-    """One good sender among hundreds who came before it is accepted within a second."""
-    places = UploadSlots(64, 25_000_000)
-    flood = [silent(places) for _ in range(400)]
+@on_skipping_loop
+async def test_the_newest_upload_is_accepted_first_in_a_flood() -> None:
+    """A fast upload among hundreds of silent ones that came before it is accepted within a second."""
+    slots = UploadSlots(64, 25_000_000)
+    flood = [silent_sender(slots) for _ in range(400)]
     await asyncio.sleep(0.1)
-    good = fine(places)
+    fast_upload = fast_sender(slots)
     await asyncio.sleep(60)
-    assert good.accepted_at is not None
-    assert good.accepted_at < 1
-    assert good.code is None
+    assert fast_upload.accepted_at is not None
+    assert fast_upload.accepted_at < 1
+    assert fast_upload.code is None
     assert {sender.code for sender in flood} == {"upload_stalled", "too_many_uploads"}
 
 
-@at_once
-async def test_writing_to_the_disk_makes_nobody_late() -> None:
-    """A slow disk is not the sender's fault: only who is waited for can be late."""
+@on_skipping_loop
+async def test_a_slow_disk_does_not_count_against_the_sender() -> None:
+    """An upload is not behind because of the time that the server takes to write it."""
 
     async def chunks() -> AsyncIterator[bytes]:
         yield bytes(10)
 
-    async with UploadSlots(1, 25_000_000).place() as arrival:
-        await arrival.next(chunks())
+    async with UploadSlots(1, 25_000_000).place() as slot:
+        await slot.next(chunks())
         await asyncio.sleep(9)  # as a flush does
-        assert arrival.late_s == 0
+        assert slot.late_s == 0
