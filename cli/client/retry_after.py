@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import httpx
+
+from shared.retry_after import parse_retry_after
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 
@@ -20,15 +20,7 @@ def pauses(patience_s: float) -> Iterator[float]:
 
 
 def asked_to_wait_s(answer: httpx.Response) -> float | None:
-    """How long the server wants to be left alone before it is asked again, if it says so."""
-    after = answer.headers.get("retry-after", "").strip()
-    if answer.status_code not in (429, 503) or not after:
+    """The delay in seconds that a 429 or 503 response asks for in `Retry-After`; None for any other response."""
+    if answer.status_code not in (429, 503):
         return None
-    if after.isascii() and after.isdecimal():
-        return min(float(after[:9]), 1e9)
-    try:
-        until = parsedate_to_datetime(after)
-    except ValueError:
-        return None
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return max((until - datetime.now(UTC)).total_seconds(), 0)
+    return parse_retry_after(answer.headers.get("retry-after", ""))
