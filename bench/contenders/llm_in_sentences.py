@@ -2,8 +2,8 @@
 
 import sys
 
-from llm_worker import reply_stream as answer
 from llm_worker.__main__ import main
+from shared.text import speech_text
 from shared.text.sentence_splitter import split
 
 
@@ -35,5 +35,5 @@ class SentenceSegmenter:
 
 if __name__ == "__main__":
     SentenceSegmenter.group = int(sys.argv[1])
-    answer.SentenceSplitter = SentenceSegmenter  # type: ignore[assignment, misc]
+    speech_text.SentenceSplitter = SentenceSegmenter  # type: ignore[assignment, misc]
     main()

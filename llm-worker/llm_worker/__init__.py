@@ -1,1 +1,1 @@
-"""The answer: the second stage."""
+"""LLM worker: the stage that answers a transcript with a language model."""

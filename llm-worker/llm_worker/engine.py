@@ -1,15 +1,15 @@
-"""What a language model engine is."""
+"""The language model engine's protocol, and the prompt that it answers."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from llm_worker.languages import name_of
+from llm_worker.languages import language_name
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One earlier turn of a conversation."""
+class HistoryTurn:
+    """An earlier turn of the conversation, as a prompt includes it."""
 
     user: str
     assistant: str
@@ -17,49 +17,49 @@ class Turn:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What the model is asked."""
+    """The input of one reply."""
 
     text: str
-    """What the person said."""
+    """The user's transcript or text."""
 
     language: str
-    """ISO 639-1 code of the language they spoke; empty where nobody knows."""
+    """ISO 639-1 code of the user's language; empty if unknown."""
 
     system: str
-    """How to answer."""
+    """The system prompt: how to answer."""
 
-    history: tuple[Turn, ...] = ()
+    history: tuple[HistoryTurn, ...] = ()
     """Earlier turns, oldest first."""
 
     @property
     def instructions(self) -> str:
-        """`system`, and which language to answer in: a model would else go on in that of its instructions, or of the
-        turns before."""
+        """`system`, followed by the language to answer in: without it a model continues in the language of its
+        instructions, or of the turns before."""
         if not self.language:
             return self.system
-        name = name_of(self.language)
+        name = language_name(self.language)
         return f"{self.system}\n\nThe user speaks {name}. Answer in {name}, unless you were told otherwise.".lstrip()
 
 
 class LlmEngine(Protocol):
-    """Answers a prompt. Lives on the event loop; several answers may be under way at once."""
+    """Answers prompts. Runs on the event loop; several replies may be in progress at once."""
 
     name: str
     """As in `LLM_ENGINE`, but never `auto`."""
 
     model: str
-    """Which model answers."""
+    """The model that answers."""
 
     def answer(self, prompt: Prompt) -> AsyncIterator[str]:
-        """Yield the answer's text in pieces as they arrive. Ends normally only after a whole answer.
+        """Yield the reply's text in chunks as they arrive. Ends without an exception only after a whole reply.
 
         Raises:
-            ModelUnavailable: may pass; `retry_after_s` is set where the server named a delay.
+            ModelUnavailable: a retry may help; `retry_after_s` is set if the server named a delay.
             ModelRefused: the key, the model's name or the request is wrong.
-            AnswerBlocked: the model declined, or answered nothing.
+            AnswerBlocked: the model declined, or its reply is empty.
         """
         ...
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         ...

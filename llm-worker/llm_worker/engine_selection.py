@@ -1,4 +1,4 @@
-"""Which engine answers."""
+"""Select and build the language model engine."""
 
 import structlog
 
@@ -6,20 +6,20 @@ from llm_worker.engine import LlmEngine
 from llm_worker.settings import LlmSettings
 from shared.worker.engine_registry import find_engine
 
-_log = structlog.get_logger()
+log = structlog.get_logger()
 
 
 def choose_engine(settings: LlmSettings) -> str:
-    """The engine's name: the one asked for, and for `auto` the first that has what it needs."""
+    """The name of the engine that `LLM_ENGINE` sets; for `auto`, of the first engine whose settings are complete."""
     if settings.llm_engine != "auto":
         return settings.llm_engine
     if settings.gemini_api_key.get_secret_value().strip():
         return "gemini"
     if settings.openai_base_url.strip():
         return "openai"
-    # Never silently: whoever set a key under another name would take the built-in answers for the model's.
-    _log.warning(
-        "no_language_model",
+    # Never silently: an operator who set a key under another name would take the built-in replies for the model's.
+    log.warning(
+        "no_language_model_configured",
         engine="offline",
         hint="Neither GEMINI_API_KEY nor OPENAI_BASE_URL is set, so a small built-in responder answers.",
     )
@@ -27,7 +27,7 @@ def choose_engine(settings: LlmSettings) -> str:
 
 
 def load_engine(settings: LlmSettings) -> LlmEngine:
-    """Build the chosen engine.
+    """Build the engine that `choose_engine` names.
 
     Raises:
         StartupError: it is not installed or lacks a setting; the message names the variable.

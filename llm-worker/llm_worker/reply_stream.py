@@ -1,62 +1,61 @@
-"""An answer while it is being written: its text, and what of it is to be said."""
+"""A reply while the model writes it: its text so far, and the segments to synthesize."""
 
 from shared.errors import AnswerBlocked
 from shared.queue import job_fields
 from shared.queue.events import TextEvent
 from shared.queue.messages import Outcome
-from shared.text.markdown_filter import MarkdownFilter, spoken
-from shared.text.sentence_splitter import SentenceSplitter, replace_lone_surrogates, split
+from shared.text.sentence_splitter import replace_lone_surrogates
+from shared.text.speech_text import SpeechText
 
 
-class Answer:
-    """Takes the model's pieces, of any size, and gives out steps: text and sentences that nobody has had yet."""
+class ReplyStream:
+    """Collects the model's chunks, of any size, and returns what is new as steps of the task."""
 
-    def __init__(self, language: str, *, is_spoken: bool) -> None:
-        self._language, self._is_spoken = language, is_spoken
-        self._text, self._half = "", ""
-        self._told = 0  # how much of the text has been given out
-        self._prose, self._segmenter = MarkdownFilter(), SentenceSplitter(language)
-        self._sentences: list[str] = []  # that have not been given out
-        self._is_silent = True
+    def __init__(self, language: str, *, is_synthesized: bool) -> None:
+        """`is_synthesized` is whether the segments become tasks of the TTS stage."""
+        self._is_synthesized = is_synthesized
+        self._text = ""
+        self._half_character = ""
+        self._reported_chars = 0
+        self._speech = SpeechText(language)
+        self._new_segments: list[str] = []
 
-    def add(self, piece: str) -> None:
-        piece = self._half + piece
-        # JSON may write an emoji as two escapes, and a server that streams may send them apart.
-        self._half = piece[-1] if "\ud800" <= piece[-1:] <= "\udbff" else ""
-        self._write(replace_lone_surrogates(piece.removesuffix(self._half)))
+    def add(self, chunk: str) -> None:
+        """Append a chunk of the model's text."""
+        chunk = self._half_character + chunk
+        # JSON may write an emoji as two escapes, and a server may send them in two chunks.
+        self._half_character = chunk[-1] if "\ud800" <= chunk[-1:] <= "\udbff" else ""
+        self._append(chunk.removesuffix(self._half_character))
 
-    def end(self) -> None:
-        """There is no more.
+    def finish(self) -> None:
+        """Mark the reply as complete.
 
         Raises:
-            AnswerBlocked: there was nothing at all.
+            AnswerBlocked: it has no text.
         """
-        self._write(replace_lone_surrogates(self._half))
-        self._say(self._segmenter.push(self._prose.finish()) + self._segmenter.finish())
+        self._append(self._half_character)
+        self._new_segments += self._speech.finish()
         if not self._text.strip():
             raise AnswerBlocked
-        if self._is_silent:  # nothing but code or emoji: better spelled out than passed over
-            self._sentences = split(self._text, self._language)
 
     @property
-    def has_step(self) -> bool:
-        return bool(self._sentences)
+    def has_new_segments(self) -> bool:
+        return bool(self._new_segments)
 
-    def step(self) -> Outcome:
-        """What is new since the last one."""
+    def take_step(self) -> Outcome:
+        """Return the text and the segments that are new since the last step."""
         text = self._text.rstrip()
-        new, sentences = text[self._told :], self._sentences
-        self._told, self._sentences = len(text), []
+        new_text = text[self._reported_chars :]
+        segments = self._new_segments
+        self._reported_chars = len(text)
+        self._new_segments = []
         return Outcome(
             {job_fields.RESPONSE: text},
-            parts=("tts", sentences) if self._is_spoken else None,
-            events=[TextEvent(new)] if new else [],
+            parts=("tts", segments) if self._is_synthesized else None,
+            events=[TextEvent(new_text)] if new_text else [],
         )
 
-    def _write(self, text: str) -> None:
+    def _append(self, text: str) -> None:
+        text = replace_lone_surrogates(text)
         self._text = (self._text + text) if self._text else text.lstrip()
-        self._say(self._segmenter.push(self._prose.push(text)))
-
-    def _say(self, sentences: list[str]) -> None:
-        self._sentences += [said for sentence in sentences if (said := spoken(sentence))]
-        self._is_silent = self._is_silent and not self._sentences
+        self._new_segments += self._speech.push(text)

@@ -1,1 +1,1 @@
-"""Text prepared for speech."""
+"""Preparation of text for speech synthesis."""

@@ -1,4 +1,4 @@
-"""What of an answer is to be said: models write Markdown, whatever they are told."""
+"""Remove Markdown from a text: models write it even if the system prompt forbids it."""
 
 import re
 from collections.abc import Iterator
@@ -9,61 +9,65 @@ from markdown_it.token import Token
 
 _MARKDOWN = MarkdownIt("commonmark").enable("strikethrough")
 
-#: A line that may yet turn out to begin a block.
+#: The start of a line that may yet turn out to begin a block.
 _UNDECIDED = re.compile(
     r"\s*(?:(?:```|~~~|\|).*|`{0,2}|~{0,2}|[-+*=_•#>\s]*(?:\[[ xX]?\]?\s*)?|\d{1,3}[.)]?)", re.DOTALL
 )
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _RULE = re.compile(r"\s*(?:[-*_=]\s*){2,}|\s*\|?[\s:|-]*-{2,}[\s:|-]*")
 _ROW = re.compile(r"\s*\|(.*?)\|?\s*")
-#: Marks of lists, headings and quotes. Numbers of a list stay: they are worth hearing, and may be the answer itself.
+#: Marks of lists, headings and quotes. The numbers of a list stay: they help a listener, and may be the answer.
 _MARKS = re.compile(r"\s*(?:(?:[-+*•]\s+(?:\[[ xX]\]\s+)?|#{1,6}\s+|>\s?)\s*)+")
 _NUMBERED = re.compile(r"\s*\d{1,3}[.)]\s")
 
-#: Of an address its host is said. What ends the sentence is no part of it.
+#: A URL, of which only the host is kept. Punctuation that ends the sentence is not part of it.
 _URL = re.compile(r"\bhttps?://(?:www\.)?([^\s/?#]+)\S*?(?=[.,;:!?)\]]*(?:\s|$))")
 #: Marks of emphasis whose other half is in another sentence, but no sign of multiplication.
 _STRAY_MARKS = re.compile(
     r"\*{2,}|(?<!\w)_{2,}|_{2,}(?!\w)|~~|`+|^[*_]\s|(?<![\w*])[*_](?=\w)|(?<=[\w.,;:!?)])[*_](?![\w*])"
 )
-#: What counts as emoji, and yet is said.
-_SIGNS = "©®™"
-_SPACED = re.compile(r"\s+([.,;:!?](?:\s|$))")
+#: Signs that count as emoji, but are read out.
+_SPOKEN_SIGNS = "©®™"
+_BLANK_BEFORE_PUNCTUATION = re.compile(r"\s+([.,;:!?](?:\s|$))")
 
-_PARAGRAPH = "\n\n"
+_PARAGRAPH_BREAK = "\n\n"
 
 
 class MarkdownFilter:
-    """Takes Markdown as it is written, and gives out its text: no code blocks, rules and marks of lists; a table row by
-    row. Marks within a line stay: `spoken` takes them away, once a sentence is whole."""
+    """Takes Markdown as it is written and returns its text without code blocks, rules and the marks of lists, and
+    tables row by row. Marks within a line stay: `strip_inline` removes them once a sentence is complete."""
 
     def __init__(self) -> None:
-        self._line = ""  # has not shown yet what it is
-        self._running = False  # the line is text, and its beginning has been given out
+        self._line = ""
+        """The current line, as long as its kind is undecided."""
+        self._is_text_line = False
+        """Whether the current line is text whose beginning has been returned."""
         self._line_end = "\n"
+        """Follows the current line."""
         self._fence = ""
+        """The fence that opened the current code block; empty outside of one."""
 
     def push(self, markdown: str) -> str:
-        """The text that is certain by now."""
-        *ended, last = (self._line + markdown.replace("\r", "")).split("\n")
+        """Append `markdown`; return the text that is certain by now."""
+        *ended_lines, last_line = (self._line + markdown.replace("\r", "")).split("\n")
         self._line = ""
-        text = "".join(map(self._end, ended))
-        if self._running:
-            return text + last
-        if self._fence or _UNDECIDED.fullmatch(last):
-            self._line = last
+        text = "".join(map(self._end_line, ended_lines))
+        if self._is_text_line:
+            return text + last_line
+        if self._fence or _UNDECIDED.fullmatch(last_line):
+            self._line = last_line
             return text
-        self._running = True
-        return text + self._begin(last)
+        self._is_text_line = True
+        return text + self._begin_line(last_line)
 
     def finish(self) -> str:
-        """The rest."""
-        return self._end(self._line)
+        """Return the remaining text."""
+        return self._end_line(self._line)
 
-    def _end(self, line: str) -> str:
-        """A whole line, or what is left of it."""
-        if self._running:
-            self._running = False
+    def _end_line(self, line: str) -> str:
+        """The text of a whole line, or of the rest of a line whose beginning has been returned."""
+        if self._is_text_line:
+            self._is_text_line = False
             return line + self._line_end
         fence = _FENCE.match(line)
         if self._fence:
@@ -72,31 +76,31 @@ class MarkdownFilter:
             return ""
         if fence:
             self._fence = fence[1]
-            return _PARAGRAPH
+            return _PARAGRAPH_BREAK
         if not line.strip() or _RULE.fullmatch(line):
-            return _PARAGRAPH
+            return _PARAGRAPH_BREAK
         if row := _ROW.fullmatch(line):
             cells = (cell.strip() for cell in row[1].split("|"))
-            return _PARAGRAPH + ", ".join(cell for cell in cells if cell) + _PARAGRAPH
-        return self._begin(line) + self._line_end
+            return _PARAGRAPH_BREAK + ", ".join(cell for cell in cells if cell) + _PARAGRAPH_BREAK
+        return self._begin_line(line) + self._line_end
 
-    def _begin(self, line: str) -> str:
-        """The beginning of a line without its marks, apart from the line before if it has any."""
+    def _begin_line(self, line: str) -> str:
+        """The beginning of a line without its marks; a line with marks becomes a paragraph of its own."""
         marks = _MARKS.match(line)
         is_heading = marks is not None and "#" in marks[0]
-        self._line_end = _PARAGRAPH if is_heading else "\n"
+        self._line_end = _PARAGRAPH_BREAK if is_heading else "\n"
         if _NUMBERED.match(line):
-            return _PARAGRAPH + line
-        return _PARAGRAPH + line[marks.end() :] if marks else line
+            return _PARAGRAPH_BREAK + line
+        return _PARAGRAPH_BREAK + line[marks.end() :] if marks else line
 
 
-def spoken(sentence: str) -> str:
-    """A sentence as it is said: without emphasis, links' addresses, HTML and emoji. Empty if nothing is left."""
+def strip_inline(sentence: str) -> str:
+    """Remove emphasis, link addresses, HTML and emoji from a sentence. Empty if no letter or digit is left."""
     [inline] = _MARKDOWN.parseInline(sentence)
     text = "".join(_texts(inline.children or []))
     text = _STRAY_MARKS.sub("", _URL.sub(r"\1", text))
-    text = " ".join(replace_emoji(text, lambda sign, _: sign if sign in _SIGNS else " ").split())
-    return _SPACED.sub(r"\1", text) if any(map(str.isalnum, text)) else ""
+    text = " ".join(replace_emoji(text, lambda sign, _: sign if sign in _SPOKEN_SIGNS else " ").split())
+    return _BLANK_BEFORE_PUNCTUATION.sub(r"\1", text) if any(map(str.isalnum, text)) else ""
 
 
 def _texts(tokens: list[Token]) -> Iterator[str]:

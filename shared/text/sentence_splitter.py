@@ -1,4 +1,4 @@
-"""Cutting an answer into pieces that are spoken one by one, while it is being written."""
+"""Split a text into sentences for speech synthesis, while it is being written."""
 
 import re
 from collections.abc import Iterator
@@ -6,87 +6,107 @@ from unicodedata import east_asian_width
 
 from sentencex import segment  # type: ignore[import-untyped]
 
-# Widths count a Chinese, Japanese or Korean character twice, since it says about as much as two or three Latin ones.
-# Below this a piece sounds chopped, and costs a task of its own: "Yes." goes with its neighbour.
-_SHORT = 12
-# The first clause of an answer is spoken by itself if it is at least this wide.
-_FIRST = 20
-# About half a minute of speech; a longer one would keep everybody waiting for a single task.
-_LONG = 400
+# Widths count a Chinese, Japanese or Korean character twice, since it takes about as long to speak as two or three
+# Latin letters.
 
-# Where to breathe in a sentence that is too long: behind these, with the blanks that follow. A point or comma inside
-# a number is followed by a digit and not by a blank.
+#: A narrower segment sounds chopped, and costs a task of its own: "Yes." is merged with its neighbour.
+_MIN_WIDTH = 12
+
+#: The first clause of a text is a segment of its own if it is at least this wide.
+_MIN_FIRST_CLAUSE_WIDTH = 20
+
+#: About half a minute of speech; a wider segment would delay all other jobs by a single task.
+_MAX_WIDTH = 400
+
+#: Where a sentence that is too wide is cut: behind a clause, with the blanks that follow. A point or comma inside a
+#: number is followed by a digit and not by a blank.
 _CLAUSE_END = re.compile(r"(?:[,;:.!?…)]|\s[–—-])\s+|[、，；：。！？]\s*")
-_BREATH = re.compile(r"(?:[,;:)]|\s[–—-])\s+|[、，；：]\s*")
+#: Where the first sentence may be cut: as above, but not at the end of a sentence.
+_INNER_CLAUSE_END = re.compile(r"(?:[,;:)]|\s[–—-])\s+|[、，；：]\s*")
 _BLANK = re.compile(r"\s+")
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
 
 def replace_lone_surrogates(text: str) -> str:
-    """`text` with the halves of characters put together, and U+FFFD for those whose other half is missing.
+    """Combine the surrogate pairs in `text`, and replace each lone surrogate by U+FFFD.
 
-    JSON may write an emoji as two escapes. A half cannot be stored.
+    JSON may write an emoji as two escapes. A lone surrogate cannot be stored.
     """
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class SentenceSplitter:
-    """Cuts a text into sentences while it is being written; of the first one, the first clause that does not sound
-    chopped comes by itself, so that whoever waits hears it early. No word is lost; blanks become single ones."""
+    """Splits a growing text into sentences. The first clause of the first sentence is a segment of its own unless it
+    would sound chopped, so that playback starts early. No word is lost; any run of blanks becomes one space."""
 
     def __init__(self, language: str) -> None:
-        """`language` is an ISO 639-1 code; an unknown one is cut by general rules."""
+        """`language` is an ISO 639-1 code; an unknown one is split by general rules."""
         self._language = language
         self._rest = ""
-        self._begun = False
+        self._has_segments = False
 
     def push(self, text: str) -> list[str]:
-        """The pieces that are certain now that this has come."""
-        self._rest += text
-        *before, paragraph = _PARAGRAPH.split(self._rest)
-        *ended, last = list(_sentences(paragraph, self._language)) or [""]
-        if ended and not _shows_a_beginning(last):
-            last = ended.pop() + last
-        whole = [sentence for text in before for sentence in _sentences(text, self._language)]
-        *clauses, last = [clause for sentence in [*whole, *ended, last] for clause in _clauses(sentence)]
-        pieces = _merge_short(clauses)
-        if pieces and _width(pieces[-1]) < _SHORT:
-            last = pieces.pop() + last
-        if not pieces and not self._begun and (end := _first_clause(last)):
-            pieces, last = [last[:end]], last[end:]
-        # What is written next goes on here; a blank between the two is one only if it was written.
-        self._rest = last if not paragraph or paragraph[-1].isspace() else last.rstrip()
-        return self._given(pieces)
+        """Append `text`; return the segments that are certain by now."""
+        text = self._rest + text
+        sentences, open_sentence = _complete_sentences(text, self._language)
+        segments, rest = _complete_segments(sentences, open_sentence)
+        if not segments and not self._has_segments:
+            segments, rest = _split_first_clause(rest)
+        # The next text continues here: a blank stands between the two only if it was written.
+        self._rest = rest if text[-1:].isspace() else rest.rstrip()
+        return self._emit(segments)
 
     def finish(self) -> list[str]:
-        """The rest."""
-        return self._given(split(self._rest, self._language))
+        """Return the remaining segments."""
+        return self._emit(split(self._rest, self._language))
 
-    def _given(self, pieces: list[str]) -> list[str]:
-        if pieces and not self._begun:
-            self._begun = True
-            end = _first_clause(pieces[0])
-            if end and _width(pieces[0][end:]) >= _SHORT:
-                pieces[:1] = [pieces[0][:end], pieces[0][end:]]
-        return [piece.strip() for piece in pieces]
+    def _emit(self, segments: list[str]) -> list[str]:
+        if segments and not self._has_segments:
+            self._has_segments = True
+            first_clause, remainder = _split_first_clause(segments[0])
+            if _width(remainder) >= _MIN_WIDTH:
+                segments = [*first_clause, remainder, *segments[1:]]
+        return [each.strip() for each in segments]
 
 
 def split(text: str, language: str) -> list[str]:
-    """All pieces of a whole text."""
-    pieces = [clause for sentence in _paragraph_sentences(text, language) for clause in _clauses(sentence)]
-    return [piece.strip() for piece in _merge_short(pieces)]
+    """The segments of a whole text."""
+    sentences = _paragraph_sentences(text, language)
+    clauses = [clause for sentence in sentences for clause in _clauses(sentence)]
+    return [each.strip() for each in _merge_short(clauses)]
 
 
-def _shows_a_beginning(sentence: str) -> bool:
-    """Whether so much of it is there that it is one for certain: its first letters may still show that the one before
-    goes on."""
-    return len(sentence.split()) > 1 or _width(sentence) > _SHORT
+def _complete_sentences(text: str, language: str) -> tuple[list[str], str]:
+    """The sentences that have certainly ended, and the text that may continue."""
+    *ended_paragraphs, open_paragraph = _PARAGRAPH.split(text)
+    sentences = [sentence for paragraph in ended_paragraphs for sentence in _sentences(paragraph, language)]
+    open_sentences = list(_sentences(open_paragraph, language))
+    # A sentence's first letters may still show that it continues the one before.
+    open_count = 1 if open_sentences and _is_certain_start(open_sentences[-1]) else 2
+    return sentences + open_sentences[:-open_count], "".join(open_sentences[-open_count:])
 
 
-def _first_clause(text: str) -> int:
-    """Where the first clause ends that is long enough; 0 if none does yet."""
-    ends = (match.end() for match in _BREATH.finditer(text))
-    return next((end for end in ends if _width(text[:end].strip()) >= _FIRST and text[end:]), 0)
+def _is_certain_start(text: str) -> bool:
+    """Whether `text` is long enough to be the start of a sentence for certain."""
+    return len(text.split()) > 1 or _width(text) > _MIN_WIDTH
+
+
+def _complete_segments(sentences: list[str], open_sentence: str) -> tuple[list[str], str]:
+    """The segments of the sentences that are wide enough, and the text that may continue."""
+    *clauses, rest = [clause for sentence in [*sentences, open_sentence] for clause in _clauses(sentence)]
+    segments = _merge_short(clauses)
+    if segments and _width(segments[-1]) < _MIN_WIDTH:
+        rest = segments.pop() + rest
+    return segments, rest
+
+
+def _split_first_clause(text: str) -> tuple[list[str], str]:
+    """The first clause that is wide enough to be a segment, if there is one yet, and the rest of `text`."""
+    for match in _INNER_CLAUSE_END.finditer(text):
+        clause, rest = text[: match.end()], text[match.end() :]
+        if rest and _width(clause.strip()) >= _MIN_FIRST_CLAUSE_WIDTH:
+            return [clause], rest
+    return [], text
 
 
 def _paragraph_sentences(text: str, language: str) -> Iterator[str]:
@@ -103,40 +123,44 @@ def _sentences(paragraph: str, language: str) -> Iterator[str]:
 
 
 def _clauses(sentence: str) -> Iterator[str]:
-    while (fits := _fitting(sentence)) < len(sentence):
-        end = _breath(sentence, fits)
+    """Cut a sentence wherever it would be too wide."""
+    while (max_end := _max_prefix(sentence)) < len(sentence):
+        end = _split_point(sentence, max_end)
         yield sentence[:end]
         sentence = sentence[end:]
     yield sentence
 
 
-def _breath(sentence: str, fits: int) -> int:
-    """Where to cut: at the last clause that fits, else the last blank, else, as in a text without blanks, anywhere."""
+def _split_point(sentence: str, max_end: int) -> int:
+    """Where to cut, at most at `max_end`: at the last clause, else the last blank, else, without blanks, anywhere."""
     for boundary in (_CLAUSE_END, _BLANK):
-        ends = [match.end() for match in boundary.finditer(sentence, 0, fits)]
-        # Not right at the start: a cut there would only leave the same problem behind.
-        if ends and ends[-1] * 4 >= fits:
+        ends = [match.end() for match in boundary.finditer(sentence, 0, max_end)]
+        # Not in the first quarter: a cut there would leave nearly the same sentence to cut again.
+        if ends and ends[-1] * 4 >= max_end:
             return ends[-1]
-    return fits
+    return max_end
 
 
-def _fitting(sentence: str) -> int:
+def _max_prefix(sentence: str) -> int:
+    """The length of the longest prefix that is not too wide."""
     width = 0
     for index, char in enumerate(sentence):
         width += _width(char)
-        if width > _LONG:
+        if width > _MAX_WIDTH:
             return index
     return len(sentence)
 
 
-def _merge_short(pieces: list[str]) -> list[str]:
-    merged: list[str] = []
-    for piece in pieces:
-        if merged and min(_width(merged[-1]), _width(piece)) < _SHORT and _width(merged[-1] + piece) <= _LONG:
-            merged[-1] += piece
+def _merge_short(clauses: list[str]) -> list[str]:
+    """Append each clause to the one before if either is narrow and both fit into one segment."""
+    segments: list[str] = []
+    for clause in clauses:
+        is_narrow = bool(segments) and min(_width(segments[-1]), _width(clause)) < _MIN_WIDTH
+        if is_narrow and _width(segments[-1] + clause) <= _MAX_WIDTH:
+            segments[-1] += clause
         else:
-            merged.append(piece)
-    return merged
+            segments.append(clause)
+    return segments
 
 
 def _width(text: str) -> int:

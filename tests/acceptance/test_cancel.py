@@ -41,16 +41,16 @@ def assert_erased(services: ServiceProcesses, job_id: str) -> None:
 
 def test_a_running_answer_is_stopped(services: ServiceProcesses, model: OpenAiServer) -> None:
     """The model's server sees the connection drop, and the worker answers the next question."""
-    model.will(openai_server.unfinished("It was a ", Hang()))
+    model.reply_with(openai_server.unfinished("It was a ", Hang()))
     job_id = services.upload()
-    [request] = model.until_asked()
+    [request] = model.wait_for_request()
     services.client.delete(f"/jobs/{job_id}").raise_for_status()
     cancelled = time.monotonic()
-    assert request.dropped.wait(5)
+    assert request.disconnected.wait(5)
     print(f"the model's stream was dropped {time.monotonic() - cancelled:.2f} s after the cancellation")
     assert_erased(services, job_id)
 
-    model.will(openai_server.answer("Here I am."))
+    model.reply_with(openai_server.answer("Here I am."))
     assert services.ended(services.upload())["status"] == "completed"
     assert_erased(services, job_id)
 
@@ -58,12 +58,12 @@ def test_a_running_answer_is_stopped(services: ServiceProcesses, model: OpenAiSe
 def test_a_segment_that_is_being_spoken_is_stopped(services: ServiceProcesses, model: OpenAiServer) -> None:
     """The worker does not speak on for nobody: the next answer is spoken at once."""
     services.delay("tts", 60)
-    model.will(openai_server.answer("One sentence. Another sentence. A third sentence."))
+    model.reply_with(openai_server.answer("One sentence. Another sentence. A third sentence."))
     job_id = services.upload()
     services.until_working(job_id, "tts")
     services.delay("tts", 0)
     services.client.delete(f"/jobs/{job_id}").raise_for_status()
-    model.will(openai_server.answer("Here I am."))
+    model.reply_with(openai_server.answer("Here I am."))
     job = services.ended(services.upload())
     assert (job["status"], job["response"]) == ("completed", "Here I am.")
     assert_erased(services, job_id)

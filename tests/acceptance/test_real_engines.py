@@ -40,12 +40,12 @@ def services(
     data_dir.mkdir()
     if request.param == "openai":
         with OpenAiServer("") as server:
-            server.will(openai_server.answer(*ANSWER))
+            server.reply_with(openai_server.answer(*ANSWER))
             address = {"OPENAI_BASE_URL": f"{server.url}/v1", "GEMINI_API_KEY": ""}
             yield from _running(ServiceProcesses(redis_for_all.url, data_dir, **ENGINES, LLM_ENGINE="auto", **address))
     else:
         with GeminiServer("key-123") as server:
-            server.will(gemini_server.answer(*ANSWER))
+            server.reply_with(gemini_server.answer(*ANSWER))
             address = {"GEMINI_BASE_URL": server.url, "GEMINI_API_KEY": "key-123"}
             yield from _running(ServiceProcesses(redis_for_all.url, data_dir, **ENGINES, LLM_ENGINE="auto", **address))
 

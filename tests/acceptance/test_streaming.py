@@ -71,7 +71,7 @@ def test_an_answer_is_heard_while_it_is_written(services: ServiceProcesses, mode
     """In each format the first sentence comes while the model holds the second back; a WAV is in the end the whole
     file, sample for sample, also for whoever went on at some byte; and the voice is that of the language."""
     pen = threading.Event()
-    model.will(openai_server.answer(SENTENCES[0], SENTENCES[1][:9], Gate(pen), SENTENCES[1][9:], *SENTENCES[2:]))
+    model.reply_with(openai_server.answer(SENTENCES[0], SENTENCES[1][:9], Gate(pen), SENTENCES[1][9:], *SENTENCES[2:]))
     services.start()
     services.wait_until_ready()
     job_id = services.upload()
@@ -111,7 +111,7 @@ def _length_s(body: bytes) -> float:
 
 def test_two_voices_workers_speak_one_answer(services: ServiceProcesses, model: OpenAiServer) -> None:
     """Whoever is done first, it is heard in order, and as the whole file has it."""
-    model.will(openai_server.answer(*SENTENCES * 3))
+    model.reply_with(openai_server.answer(*SENTENCES * 3))
     services.start("api", "stt", "llm", "tts", "tts-2")
     services.wait_until_ready(tts=2)
     for _ in range(3):
@@ -125,7 +125,7 @@ def test_two_voices_workers_speak_one_answer(services: ServiceProcesses, model: 
 def test_a_killed_tts_worker_is_not_heard_of(services: ServiceProcesses, model: OpenAiServer) -> None:
     """It dies with a sentence in its hands: the listener waits until another worker has spoken that, and hears all."""
     pen = threading.Event()
-    model.will(openai_server.answer(SENTENCES[0], SENTENCES[1][:9], Gate(pen), SENTENCES[1][9:], *SENTENCES[2:]))
+    model.reply_with(openai_server.answer(SENTENCES[0], SENTENCES[1][:9], Gate(pen), SENTENCES[1][9:], *SENTENCES[2:]))
     services.start()
     services.wait_until_ready()
     job_id = services.upload()
@@ -146,7 +146,7 @@ def test_a_killed_tts_worker_is_not_heard_of(services: ServiceProcesses, model: 
 def test_a_killed_llm_worker_begins_anew_and_says_so(services: ServiceProcesses, model: OpenAiServer) -> None:
     """Who has heard some of the first answer is cut off without a last chunk and told that it is no more; who listens
     again, and whoever follows the events, ends up with the second answer, whole and alone."""
-    model.will(openai_server.unfinished(*SENTENCES[:4], Hang()), openai_server.answer(*OTHER))
+    model.reply_with(openai_server.unfinished(*SENTENCES[:4], Hang()), openai_server.answer(*OTHER))
     services.start()
     services.wait_until_ready()
     job_id = services.upload()
@@ -185,7 +185,7 @@ def test_a_killed_llm_worker_begins_anew_and_says_so(services: ServiceProcesses,
 
 def test_events_go_on_where_they_were_cut_off(services: ServiceProcesses, model: OpenAiServer) -> None:
     """A client that connects again, at any event and also to another process, gets exactly the rest."""
-    model.will(openai_server.answer(*SENTENCES))
+    model.reply_with(openai_server.answer(*SENTENCES))
     services.start()
     services.wait_until_ready()
     job_id = services.upload()
@@ -207,7 +207,7 @@ def test_all_listeners_share_one_subscription(
 ) -> None:
     """However many follow however many jobs, Redis sends each change to the process once."""
     pen = threading.Event()
-    model.will(openai_server.answer(SENTENCES[0], Gate(pen), *SENTENCES[1:]))
+    model.reply_with(openai_server.answer(SENTENCES[0], Gate(pen), *SENTENCES[1:]))
     services.start()
     services.wait_until_ready()
     jobs = [services.upload() for _ in range(3)]

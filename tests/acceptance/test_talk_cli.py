@@ -95,7 +95,7 @@ def test_an_answer_that_begins_anew_is_told_and_shown_once(own_redis, tmp_path, 
     (tmp_path / "volume").mkdir()
     with OpenAiServer("") as model:
         half = openai_server.unfinished("This is the half that is lost. And this ", Hang())
-        model.will(half, openai_server.answer("This one counts."))
+        model.reply_with(half, openai_server.answer("This one counts."))
         address = {"LLM_ENGINE": "openai", "OPENAI_BASE_URL": f"{model.url}/v1"}
         services = ServiceProcesses(own_redis.url, tmp_path / "volume", **address)
         try:

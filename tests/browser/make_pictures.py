@@ -76,7 +76,7 @@ def main() -> None:
         volume, redis_dir = Path(folder) / "volume", Path(folder) / "redis"
         volume.mkdir()
         redis_dir.mkdir()
-        model.will(openai.answer(*written(SUM)), openai.answer(*written(SKY)))
+        model.reply_with(openai.answer(*written(SUM)), openai.answer(*written(SKY)))
         redis = RedisServer(next(iter(redis_binaries().values())), redis_dir)
         redis.start()
         engines = {"STT_ENGINE": "pocketsphinx", "TTS_ENGINE": "espeak", "LLM_ENGINE": "openai"}

@@ -32,7 +32,7 @@ def test_the_voice_begins_before_the_answer_is_written(
     from playwright.sync_api import expect
 
     gate = threading.Event()
-    model.will(openai.answer(LONG, SECOND, Gate(gate), "Here it ends."))
+    model.reply_with(openai.answer(LONG, SECOND, Gate(gate), "Here it ends."))
     page = visit(modelled)
     ask(page)
     turn = page.locator(".turn")
@@ -54,7 +54,7 @@ def test_stop_cancels_the_job_and_the_sound(visit: "Visit", modelled: ServicePro
     """The job is cancelled, the loudspeaker falls silent, and the next question is served."""
     from playwright.sync_api import expect
 
-    model.will(openai.answer(LONG, SECOND, Gate(threading.Event())), openai.answer("Here I am again."))
+    model.reply_with(openai.answer(LONG, SECOND, Gate(threading.Event())), openai.answer("Here I am again."))
     page = visit(modelled)
     with page.expect_response("**/ask") as accepted:
         ask(page)
@@ -79,7 +79,9 @@ def test_an_answer_that_begins_anew_replaces_the_old_one(
     shown and heard alone."""
     from playwright.sync_api import expect
 
-    model.will(openai.answer(LONG * 8, Gate(threading.Event())), openai.answer("Another answer. ", "It is whole."))
+    model.reply_with(
+        openai.answer(LONG * 8, Gate(threading.Event())), openai.answer("Another answer. ", "It is whole.")
+    )
     page = visit(modelled)
     ask(page)
     turn = page.locator(".turn")
@@ -101,7 +103,7 @@ def test_a_connection_that_breaks_is_taken_up_where_it_was(
     from playwright.sync_api import expect
 
     gate = threading.Event()
-    model.will(openai.answer("The first half comes. ", "Wait for more. ", Gate(gate), "Here is the rest."))
+    model.reply_with(openai.answer("The first half comes. ", "Wait for more. ", Gate(gate), "Here is the rest."))
     page = visit(modelled)
     ask(page)
     turn = page.locator(".turn")

@@ -135,7 +135,7 @@ def _body(handler: BaseHTTPRequestHandler) -> bytes:
 def _send(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
     steps = deque(reply.steps)
     while steps and isinstance(steps[0], Gate):  # the headers wait as well
-        assert steps.popleft().opened.wait(60)
+        assert steps.popleft().event.wait(60)
     if steps and isinstance(steps[0], Cut):
         handler.close_connection = True
         return
@@ -151,7 +151,7 @@ def _send(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
             handler.wfile.write(b"%x\r\n%b\r\n" % (len(step), step))
             handler.wfile.flush()
         elif isinstance(step, Gate):
-            assert step.opened.wait(60)
+            assert step.event.wait(60)
         else:
             assert isinstance(step, Cut)
             handler.close_connection = True

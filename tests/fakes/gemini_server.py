@@ -1,6 +1,7 @@
-"""The Gemini API's wire format, as google-genai 3 meets it."""
+"""A fake of the Gemini API, in the wire format that google-genai 3 uses."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from fakes.model_server import Cut, Gate, Hang, ModelServer, Pause, Received, Reply, Step, event, html_reply, json_reply
@@ -9,7 +10,7 @@ _PATH = re.compile(r"/v1(beta)?/models/[^/:]+:streamGenerateContent\?alt=sse")
 
 
 class GeminiServer(ModelServer):
-    """Takes v1 and v1beta; answers a wrong key or path as Google does."""
+    """Serves v1 and v1beta; rejects a wrong key or path as Google does."""
 
     def check(self, received: Received) -> Reply | None:
         if not _PATH.fullmatch(received.path):
@@ -21,7 +22,7 @@ class GeminiServer(ModelServer):
 
 
 def chunk(text: str | None = None, *, finish: str | None = None, thought: bool = False) -> bytes:
-    """One event of an answer."""
+    """One event of a reply."""
     candidate: dict[str, Any] = {"index": 0}
     if text is not None:
         candidate["content"] = {"role": "model", "parts": [{"text": text} | ({"thought": True} if thought else {})]}
@@ -31,67 +32,67 @@ def chunk(text: str | None = None, *, finish: str | None = None, thought: bool =
     return event({"candidates": [candidate], "usageMetadata": usage, "modelVersion": "fake", "responseId": "r1"})
 
 
-def answer(*pieces: str | Step, finish: str = "STOP") -> Reply:
-    """A whole answer: each text one event, the last with the finish reason; other steps go in between."""
-    *earlier, last = pieces
+def answer(*steps: str | Step, finish: str = "STOP") -> Reply:
+    """A whole reply: each text is one event, the last with the finish reason; other steps happen in between."""
+    *earlier, last = steps
     assert isinstance(last, str)
     return Reply((*_steps(earlier), chunk(last, finish=finish)))
 
 
-def unfinished(*pieces: str | Step) -> Reply:
-    """An answer that ends, or does whatever its last step says, without ever giving a finish reason."""
-    return Reply(_steps(pieces))
+def unfinished(*steps: str | Step) -> Reply:
+    """A reply without a finish reason: it ends with its last step, which may hang or close the connection."""
+    return Reply(_steps(steps))
 
 
 def thoughts_only() -> Reply:
-    """The model used its whole allowance up for thinking."""
+    """A reply whose model used all its tokens for thinking."""
     return Reply((chunk("Let me see.", thought=True), chunk(finish="MAX_TOKENS")))
 
 
-def thoughtful(*pieces: str) -> Reply:
-    """An answer with its thoughts before it."""
-    return Reply((chunk("Let me see.", thought=True), *answer(*pieces).steps))
+def thoughtful(*texts: str) -> Reply:
+    """A reply with the model's thoughts before it."""
+    return Reply((chunk("Let me see.", thought=True), *answer(*texts).steps))
 
 
-def withheld(*pieces: str, finish: str = "SAFETY") -> Reply:
-    """An answer that Google stops half-way: the last event has a reason and no text."""
-    return Reply((*_steps(pieces), chunk(finish=finish)))
+def withheld(*texts: str, finish: str = "SAFETY") -> Reply:
+    """A reply that Google stops half-way: the last event has a finish reason and no text."""
+    return Reply((*_steps(texts), chunk(finish=finish)))
 
 
 def empty() -> Reply:
-    """A finished answer without text."""
+    """A finished reply without text."""
     return Reply((chunk(finish="STOP"),))
 
 
 def blocked_prompt() -> Reply:
-    """Google did not even start."""
+    """A reply to a prompt that Google blocks."""
     return Reply((event({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "modelVersion": "fake"}),))
 
 
 def error(status: int, name: str, message: str, *details: object, headers: dict[str, str] | None = None) -> Reply:
-    """An error as Google words it."""
+    """An error in Google's format."""
     return json_reply(status, _error_body(status, name, message, *details), headers)
 
 
 def rate_limited(*, retry_info: str | None = None, retry_after: str | None = None) -> Reply:
-    """Too many requests, with the delay in the body, in the header, or in neither."""
+    """A 429 with the delay in the body, in the header, in both or in neither."""
     info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": retry_info}
     headers = {"retry-after": retry_after} if retry_after else None
     details = [info] if retry_info else []
     return error(429, "RESOURCE_EXHAUSTED", "You exceeded your current quota.", *details, headers=headers)
 
 
-def fails_midway(*pieces: str, status: int = 503) -> Reply:
-    """The error comes as an event after some text."""
-    return Reply((*_steps(pieces), event(_error_body(status, "UNAVAILABLE", "The model is overloaded."))))
+def fails_midway(*texts: str, status: int = 503) -> Reply:
+    """A reply with an error event after some text."""
+    return Reply((*_steps(texts), event(_error_body(status, "UNAVAILABLE", "The model is overloaded."))))
 
 
 def _error_body(status: int, name: str, message: str, *details: object) -> dict[str, Any]:
     return {"error": {"code": status, "message": message, "status": name, "details": list(details)}}
 
 
-def _steps(pieces: tuple[str | Step, ...] | list[str | Step]) -> tuple[Step, ...]:
-    return tuple(chunk(piece) if isinstance(piece, str) else piece for piece in pieces)
+def _steps(steps: Iterable[str | Step]) -> tuple[Step, ...]:
+    return tuple(chunk(step) if isinstance(step, str) else step for step in steps)
 
 
 __all__ = ["Cut", "Gate", "GeminiServer", "Hang", "Pause", "html_reply"]

@@ -1,4 +1,4 @@
-"""Settings that do not depend on who runs the tests."""
+"""LLM settings that do not depend on the environment of the tests."""
 
 from typing import Any
 
@@ -16,5 +16,5 @@ _NEUTRAL: dict[str, Any] = {
 
 
 def llm_settings(**changes: Any) -> LlmSettings:
-    """Nothing set but these; what is given here outranks the environment."""
+    """Default settings with `changes`, whatever the environment and `.env` contain."""
     return LlmSettings(_env_file=None, **(_NEUTRAL | changes))

@@ -1,30 +1,31 @@
-"""A model server on 127.0.0.1 that does as it is told: answers in pieces, waits, stalls, breaks off.
+"""A scripted model server on 127.0.0.1: it sends chunks, pauses, stalls or drops the connection.
 
-It speaks plain HTTP/1.1 with chunked bodies on its own thread, so that sync tests and processes can use it too.
+It serves plain HTTP/1.1 with chunked bodies on its own thread, so that sync tests and other processes can use it too.
 """
 
 import asyncio
 import json
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from support.wait import wait_until
+
 
 @dataclass
 class Received:
-    """One request, as it came."""
+    """A request that the server received."""
 
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
     connection: int
-    """Requests with the same number came over the same connection."""
-    answered: threading.Event = field(default_factory=threading.Event)
-    """Set once the last byte of the answer was sent."""
-    dropped: threading.Event = field(default_factory=threading.Event)
-    """Set when the client went away before that."""
+    """The number of its connection; requests over one connection share it."""
+    response_sent: threading.Event = field(default_factory=threading.Event)
+    """Set once the last byte of the response was sent."""
+    disconnected: threading.Event = field(default_factory=threading.Event)
+    """Set when the client closed the connection before that."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +37,19 @@ class Pause:
 
 @dataclass(frozen=True)
 class Gate:
-    """Send nothing until the test sets this event."""
+    """Send nothing until the test sets the event."""
 
-    opened: threading.Event
+    event: threading.Event
 
 
 @dataclass(frozen=True)
 class Hang:
-    """Send nothing more, ever."""
+    """Send nothing more, and keep the connection open."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Break the connection off in the middle of a chunk."""
+    """Close the connection in the middle of a chunk."""
 
 
 Step = bytes | Pause | Gate | Hang | Cut
@@ -56,7 +57,7 @@ Step = bytes | Pause | Gate | Hang | Cut
 
 @dataclass(frozen=True)
 class Reply:
-    """What to send back. A leading step that is not bytes holds the headers back as well."""
+    """A response, step by step. A first step that is not bytes delays the headers as well."""
 
     steps: tuple[Step, ...] = ()
     status: int = 200
@@ -64,12 +65,12 @@ class Reply:
 
 
 def json_reply(status: int, body: object, headers: dict[str, str] | None = None) -> Reply:
-    """A whole JSON document, as errors are."""
+    """A JSON document, as errors are."""
     return Reply((json.dumps(body).encode(),), status, {"content-type": "application/json", **(headers or {})})
 
 
 def html_reply(status: int) -> Reply:
-    """What a proxy in front of the model says."""
+    """The error page of a proxy in front of the model."""
     page = b"<html><head><title>Error</title></head><body><h1>Bad Gateway</h1></body></html>"
     return Reply((page,), status, {"content-type": "text/html"})
 
@@ -80,7 +81,7 @@ def event(data: object) -> bytes:
 
 
 class ModelServer:
-    """Use as a context manager; queue what it shall reply with `will`."""
+    """Listens while it is used as a context manager; `reply_with` queues its replies."""
 
     def __init__(self, key: str = "test-key") -> None:
         self.key = key
@@ -91,20 +92,17 @@ class ModelServer:
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
-    def will(self, *replies: Reply) -> None:
-        """Queue a reply for each of the next valid requests; the last is repeated for all that follow."""
+    def reply_with(self, *replies: Reply) -> None:
+        """Queue one reply for each of the next valid requests; the last is repeated for all later ones."""
         self._replies = deque(replies)
 
     def check(self, received: Received) -> Reply | None:
-        """The refusal of a request that the real server would refuse; a subclass knows the format."""
+        """The error for a request that the real server would reject; a subclass knows the format."""
         raise NotImplementedError
 
-    def until_asked(self) -> list[Received]:
-        """All that has been received, once there is something."""
-        deadline = time.monotonic() + 30
-        while not self.received and time.monotonic() < deadline:
-            time.sleep(0.01)
-        return self.received
+    def wait_for_request(self) -> list[Received]:
+        """Wait for the first request; return all that were received."""
+        return wait_until(lambda: self.received, 30)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -115,13 +113,14 @@ class ModelServer:
         self.close()
 
     def close(self) -> None:
-        """Stop listening and break off what is under way."""
+        """Stop listening and close the connections."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(10)
 
     async def _serve(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
         tasks: set[asyncio.Task[None]] = set()
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -140,26 +139,27 @@ class ModelServer:
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
-        number, begun = self._connections, b""
+        number = self._connections
+        first_byte = b""
         try:
-            while (received := await _read_request(begun, reader, number)) is not None:
+            while (received := await _read_request(first_byte, reader, number)) is not None:
                 self.received.append(received)
                 reply = self.check(received) or self._next_reply()
-                playing = asyncio.create_task(_play(reply, writer))
-                listening = asyncio.create_task(_listen(reader))
+                sending = asyncio.create_task(_send(reply, writer))
+                reading = asyncio.create_task(_read_byte(reader))
                 try:
-                    await asyncio.wait({playing, listening}, return_when=asyncio.FIRST_COMPLETED)
-                    begun = await listening if listening.done() else b""
-                    if not playing.done() and not begun:
-                        received.dropped.set()
+                    await asyncio.wait({sending, reading}, return_when=asyncio.FIRST_COMPLETED)
+                    first_byte = await reading if reading.done() else b""
+                    if not sending.done() and not first_byte:
+                        received.disconnected.set()
                         return
-                    if not await playing:
+                    if not await sending:
                         return
-                    received.answered.set()
+                    received.response_sent.set()
                 finally:
-                    playing.cancel()
-                    listening.cancel()
-                    await asyncio.gather(playing, listening, return_exceptions=True)
+                    sending.cancel()
+                    reading.cancel()
+                    await asyncio.gather(sending, reading, return_exceptions=True)
         except ConnectionError:
             pass
         finally:
@@ -169,9 +169,10 @@ class ModelServer:
         return self._replies.popleft() if len(self._replies) > 1 else self._replies[0]
 
 
-async def _read_request(begun: bytes, reader: asyncio.StreamReader, connection: int) -> Received | None:
+async def _read_request(first_byte: bytes, reader: asyncio.StreamReader, connection: int) -> Received | None:
+    """Read the rest of a request whose first byte may have been read; None if the client closes the connection."""
     try:
-        head = begun + await reader.readuntil(b"\r\n\r\n")
+        head = first_byte + await reader.readuntil(b"\r\n\r\n")
         request_line, *lines = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
@@ -180,16 +181,16 @@ async def _read_request(begun: bytes, reader: asyncio.StreamReader, connection: 
     return Received(request_line.split()[1], headers, json.loads(body or b"{}"), connection)
 
 
-async def _listen(reader: asyncio.StreamReader) -> bytes:
-    """Empty once the client has closed; a byte if it has sent its next request already."""
+async def _read_byte(reader: asyncio.StreamReader) -> bytes:
+    """The first byte of the client's next request; empty once the client has closed the connection."""
     try:
         return await reader.read(1)
     except ConnectionError:
         return b""
 
 
-async def _play(reply: Reply, writer: asyncio.StreamWriter) -> bool:
-    """Send the reply; False if it ends in a broken connection."""
+async def _send(reply: Reply, writer: asyncio.StreamWriter) -> bool:
+    """Send the reply; False if it ends with a closed connection."""
     head = f"HTTP/1.1 {reply.status} Status\r\ntransfer-encoding: chunked\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
     unsent = head.encode() + b"\r\n"
@@ -201,7 +202,7 @@ async def _play(reply: Reply, writer: asyncio.StreamWriter) -> bool:
         elif isinstance(step, Pause):
             await asyncio.sleep(step.seconds)
         elif isinstance(step, Gate):
-            while not step.opened.is_set():  # noqa: ASYNC110 - set from the test's thread
+            while not step.event.is_set():  # noqa: ASYNC110 - set from the test's thread
                 await asyncio.sleep(0.005)
         elif isinstance(step, Hang):
             await asyncio.Event().wait()

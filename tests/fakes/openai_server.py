@@ -1,4 +1,4 @@
-"""The wire format of OpenAI's chat completions, as Ollama, vLLM and llama.cpp serve it too."""
+"""A fake of OpenAI's chat completions, whose wire format Ollama, vLLM and llama.cpp serve too."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ _DONE = b"data: [DONE]\n\n"
 
 
 class OpenAiServer(ModelServer):
-    """Its base URL is `<url>/v1`. With an empty key it takes any, like Ollama."""
+    """Its base URL is `<url>/v1`. Without a key of its own it accepts any, like Ollama."""
 
     def check(self, received: Received) -> Reply | None:
         if received.path != "/v1/chat/completions":
@@ -20,30 +20,31 @@ class OpenAiServer(ModelServer):
 
 
 def chunk(text: str | None = None, *, finish: str | None = None) -> bytes:
-    """One event of an answer."""
+    """One event of a reply."""
     choice = {"index": 0, "delta": {} if text is None else {"content": text}, "finish_reason": finish}
     return event(_completion([choice]))
 
 
-def answer(*pieces: str | Step, finish: str = "stop", usage: bool = False) -> Reply:
-    """A whole answer: role, each text one event, the finish reason, the end mark."""
-    steps = (*_steps(pieces), chunk(finish=finish))
-    return Reply((*steps, *([event(_completion([]))] if usage else []), _DONE))
+def answer(*steps: str | Step, finish: str = "stop", usage: bool = False) -> Reply:
+    """A whole reply: the role, each text as one event, the finish reason, the usage on request, and the end mark."""
+    usage_events = [event(_completion([]))] if usage else []
+    return Reply((*_steps(steps), chunk(finish=finish), *usage_events, _DONE))
 
 
-def unfinished(*pieces: str | Step) -> Reply:
-    """An answer that ends, or does whatever its last step says, without a finish reason or end mark."""
-    return Reply(_steps(pieces))
+def unfinished(*steps: str | Step) -> Reply:
+    """A reply without finish reason and end mark: it ends with its last step, which may hang or close the
+    connection."""
+    return Reply(_steps(steps))
 
 
 def error(status: int, message: str, *, code: str = "error", headers: dict[str, str] | None = None) -> Reply:
-    """An error as OpenAI words it."""
+    """An error in OpenAI's format."""
     return json_reply(status, _error_body(message, code), headers)
 
 
-def fails_midway(*pieces: str) -> Reply:
-    """The error comes as an event after some text."""
-    return Reply((*_steps(pieces), event(_error_body("The model crashed.", "server_error"))))
+def fails_midway(*texts: str) -> Reply:
+    """A reply with an error event after some text."""
+    return Reply((*_steps(texts), event(_error_body("The model crashed.", "server_error"))))
 
 
 def _error_body(message: str, code: str) -> dict[str, Any]:
@@ -61,11 +62,11 @@ def _completion(choices: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _steps(pieces: tuple[str | Step, ...]) -> tuple[Step, ...]:
+def _steps(steps: tuple[str | Step, ...]) -> tuple[Step, ...]:
     role = event(_completion([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]))
-    steps = tuple(chunk(piece) if isinstance(piece, str) else piece for piece in pieces)
-    # A reply that holds even its headers back must not begin with the role.
-    return steps if steps and not isinstance(steps[0], bytes) else (role, *steps)
+    events = tuple(chunk(step) if isinstance(step, str) else step for step in steps)
+    # A reply that delays even its headers must not begin with the role.
+    return events if events and not isinstance(events[0], bytes) else (role, *events)
 
 
 __all__ = ["Cut", "Gate", "Hang", "OpenAiServer", "Pause", "html_reply"]

@@ -16,7 +16,7 @@ from shared.errors import InputError
 from tts_worker.engine import Speech
 from tts_worker.engines.piper.download import installed_voice
 from tts_worker.engines.piper.voice import BrokenVoice, open_voice
-from tts_worker.sanitize import MAX_CHARS, speakable
+from tts_worker.sanitize import MAX_CHARS, sanitize_for_engine
 from tts_worker.wav import encode, join
 
 TINY_PIPER = Path(__file__).parents[1] / "speech_models" / "tiny-piper" / "en_US-fixture-low.onnx"
@@ -32,12 +32,12 @@ ODD_TEXT = st.text(
 @given(ODD_TEXT)
 def test_what_is_spoken_means_nothing_else_to_an_engine(text: str) -> None:
     """No command, no bracket, no half of a character is left; and what is clean stays as it is."""
-    clean = speakable(text)
+    clean = sanitize_for_engine(text)
     clean.encode()
     assert "[[" not in clean
     assert "]]" not in clean
     assert all(char.isprintable() or char in "\n\t" or ord(char) > 159 for char in clean)
-    assert speakable(clean) == clean
+    assert sanitize_for_engine(clean) == clean
     assert len(clean) <= len(text)
     assert [char for char in text if char.isalnum()] == [char for char in clean if char.isalnum()]
 
@@ -46,10 +46,10 @@ def test_what_is_spoken_means_nothing_else_to_an_engine(text: str) -> None:
 def test_the_longest_text_is_met_to_the_letter(length: int) -> None:
     """One more is refused."""
     if length <= MAX_CHARS:
-        assert len(speakable("a" * length)) == length
+        assert len(sanitize_for_engine("a" * length)) == length
     else:
         with pytest.raises(InputError):
-            speakable("a" * length)
+            sanitize_for_engine("a" * length)
 
 
 def read(data: bytes) -> tuple[int, np.ndarray]:
@@ -137,7 +137,7 @@ def opens(folder: Path, config: str) -> bool:
         voice = open_voice(model, threads=1, download_dir=folder)
     except BrokenVoice:
         return False
-    assert voice.speak("Hello.", 1.0).sample_rate_hz > 0
+    assert voice.synthesize("Hello.", 1.0).sample_rate_hz > 0
     return True
 
 

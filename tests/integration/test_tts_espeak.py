@@ -85,7 +85,7 @@ def test_an_unknown_language_falls_back(engine: TtsEngine) -> None:
     with capture_logs() as logs:
         speech = engine.synthesize(TEXT, "tl", None)
     assert loudness(speech) > 500
-    assert [entry["event"] for entry in logs] == ["language_not_spoken"]
+    assert [entry["event"] for entry in logs] == ["language_unsupported"]
 
 
 def test_a_request_may_name_a_voice(engine: TtsEngine) -> None:

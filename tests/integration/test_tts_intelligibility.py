@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tts_worker.child import load_synthesizer
+from tts_worker.child import load_in_child
 from tts_worker.engine import Speech
 from tts_worker.settings import TtsSettings
 from tts_worker.wav import encode, join
@@ -45,7 +45,7 @@ def heard(speech: Speech, folder: Path) -> set[str]:
 )
 def test_a_sentence_is_understood(engine: str, voice: str, tmp_path: Path) -> None:
     """A listener that knows a hundred thousand words makes out the ones that were spoken."""
-    speech = load_synthesizer(TtsSettings(tts_engine=engine, tts_voice=voice)).synthesize(
+    speech = load_in_child(TtsSettings(tts_engine=engine, tts_voice=voice)).synthesize(
         "I would like to hear some music.", "en", None
     )
     assert len({"would", "hear", "some", "music"} & heard(speech, tmp_path)) >= 3

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.errors import StartupError, UnknownVoice
-from tts_worker.child import load_synthesizer
+from tts_worker.child import load_in_child
 from tts_worker.engine import TtsEngine
 from tts_worker.engines.piper import engine as piper
 from tts_worker.settings import TtsSettings
@@ -115,7 +115,7 @@ def test_voices_of_languages_are_warm_from_the_start(tmp_path: Path) -> None:
     for voice in ("de_DE-other-low", str(tmp_path / "fr_FR-other-low.onnx"), NAME, None):
         assert speaks(engine, voice)
     assert engine._find_other.cache_info().misses == 0
-    assert engine._others[NAME] is engine._default, "it is in memory twice"
+    assert engine._configured[NAME] is engine._default, "it is in memory twice"
 
 
 def test_a_voice_of_a_language_that_cannot_be_had_stops_the_start(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_voice_of_a_language_that_cannot_be_had_stops_the_start(tmp_path: Path
     for voice, told in (
         ("de_DE-broken-low", "TTS_VOICES names de_DE-broken-low, which is damaged"),
         (str(tmp_path / "none.onnx"), r"TTS_VOICES names an \.onnx file that does not exist"),
-        ("../voice", "TTS_VOICES names what is no voice"),
+        ("../voice", "TTS_VOICES names an invalid voice"),
     ):
         with pytest.raises(StartupError, match=told):
             piper.load(TtsSettings(tts_voice=NAME, tts_voices=f"de={voice}", models_dir=tmp_path, tts_threads=1))
@@ -192,9 +192,9 @@ def test_two_workers_may_fetch_at_once(voice_server: str, tmp_path: Path) -> Non
 def test_the_worker_finds_it_by_its_name() -> None:
     """A child process gets a function and settings, and has the engine that TTS_ENGINE names."""
     load, settings = pickle.loads(
-        pickle.dumps((load_synthesizer, TtsSettings(tts_engine="piper", tts_voice=NAME, models_dir=FOLDER)))
+        pickle.dumps((load_in_child, TtsSettings(tts_engine="piper", tts_voice=NAME, models_dir=FOLDER)))
     )
     engine = load(settings)
     assert (engine.name, engine.model) == ("piper", NAME)
     with pytest.raises(StartupError, match="TTS_ENGINE"):
-        load_synthesizer(TtsSettings(tts_engine="nothing"))
+        load_in_child(TtsSettings(tts_engine="nothing"))

@@ -1,1 +1,1 @@
-"""Text to speech: the last stage."""
+"""TTS worker: the stage that turns text into speech."""

@@ -1,12 +1,12 @@
-"""What runs in the worker's child process."""
+"""Entry point of the worker's child process, in which the engine runs."""
 
 from shared.worker.engine_registry import find_engine
 from tts_worker.engine import TtsEngine
 from tts_worker.settings import TtsSettings
 
 
-def load_synthesizer(settings: TtsSettings) -> TtsEngine:
-    """The engine that `TTS_ENGINE` names, warm. A function of this module, so that a child process can be handed it.
+def load_in_child(settings: TtsSettings) -> TtsEngine:
+    """Load and warm the engine that `TTS_ENGINE` names. A module-level function, so that it can be pickled.
 
     Raises:
         StartupError: the engine or its voice is missing; the message names the variable to set.

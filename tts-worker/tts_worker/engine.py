@@ -1,4 +1,4 @@
-"""What a voice engine is."""
+"""The speech synthesis engine's protocol, and the audio that it returns."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
@@ -11,7 +11,7 @@ from shared.errors import EngineError
 
 @dataclass(frozen=True)
 class Speech:
-    """Spoken text."""
+    """Synthesized audio."""
 
     samples: NDArray[np.int16]
     """Mono PCM, shape [n]."""
@@ -19,14 +19,14 @@ class Speech:
     sample_rate_hz: int
 
     def __post_init__(self) -> None:
-        """What is no sound must not be written as if it were.
+        """Reject an engine's invalid result before it is written to a file.
 
         Raises:
-            EngineError: these are no samples, or no rate.
+            EngineError: the samples are not mono PCM, or the sample rate is not a positive integer.
         """
-        samples, rate_hz = self.samples, self.sample_rate_hz
+        samples = self.samples
         is_pcm = isinstance(samples, np.ndarray) and samples.dtype == np.int16 and samples.ndim == 1
-        if not (is_pcm and isinstance(rate_hz, int) and rate_hz > 0):
+        if not (is_pcm and isinstance(self.sample_rate_hz, int) and self.sample_rate_hz > 0):
             raise EngineError
 
     @property
@@ -34,27 +34,27 @@ class Speech:
         return len(self.samples) / self.sample_rate_hz
 
     def followed_by(self, pause_s: float) -> Self:
-        """The same, and behind it silence."""
+        """Return this speech with `pause_s` seconds of silence at its end."""
         pause = np.zeros(round(pause_s * self.sample_rate_hz), np.int16)
         return replace(self, samples=np.concatenate([self.samples, pause]))
 
 
 class TtsEngine(Protocol):
-    """Turns text into speech. Blocking, and called by one thread at a time."""
+    """Synthesizes speech. Blocking, and called by one thread at a time."""
 
     name: str
     """As in `TTS_ENGINE`."""
 
     model: str
-    """Which voice speaks by default; never a path."""
+    """The default voice's name; never a path."""
 
     def synthesize(self, text: str, language: str | None, voice: str | None) -> Speech:
-        """Speak `text`. `language` is the ISO 639-1 code of the text, None where it is unknown; `voice` is the one
-        that the caller asked for, or that `TTS_VOICES` has for the language, None for the default. A voice that speaks
-        only one language may ignore `language`.
+        """Synthesize `text`. `language` is the ISO 639-1 code of the text, None if unknown; `voice` is the one that
+        the caller requested, or that `TTS_VOICES` names for the language, None for the default. A voice with only one
+        language may ignore `language`.
 
         Raises:
             UnknownVoice: the engine has no such voice.
-            InputError: the text is longer than can be spoken in one piece.
+            InputError: the text is too long for one segment.
         """
         ...

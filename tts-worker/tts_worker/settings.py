@@ -1,4 +1,4 @@
-"""What the TTS worker is told by its environment."""
+"""Settings of the TTS worker, read from the environment."""
 
 import re
 
@@ -6,42 +6,44 @@ from pydantic import Field, field_validator
 
 from shared.settings import WorkerSettings
 
-#: `de=de_DE-thorsten-medium`: a language, and the voice that speaks it.
-_OF_LANGUAGE = re.compile(r"\s*([A-Za-z]{2,3})\s*=\s*(\S(?:.*\S)?)\s*")
+#: A language and its voice, as in `de=de_DE-thorsten-medium`.
+_LANGUAGE_VOICE = re.compile(r"\s*([A-Za-z]{2,3})\s*=\s*(\S(?:.*\S)?)\s*")
 
 
 class TtsSettings(WorkerSettings):
     """Settings of the TTS worker."""
 
     tts_engine: str = "piper"
-    """`piper`, `espeak`, or an installed third-party engine."""
+    """Speech synthesis engine: `piper`, `espeak`, or an installed third-party engine."""
 
     tts_voice: str = "en_US-lessac-medium"
-    """With `piper` a voice's name, fetched once into MODELS_DIR, or a local `.onnx` file with its `.onnx.json` beside
-    it. With `espeak` a language tag such as `en-gb` or `de`; of a Piper voice's name it keeps the language."""
+    """Default voice. With `piper`, a voice's name, downloaded once into MODELS_DIR, or the path of an `.onnx` file that
+    has its `.onnx.json` in the same folder. With `espeak`, a language tag such as `en-gb` or `de`; of a Piper voice's
+    name, `espeak` uses the language."""
 
     tts_voices: str = ""
-    """Voices of languages, separated by commas, such as `de=de_DE-thorsten-medium,fr=fr_FR-siwis-medium`: each as
-    TTS_VOICE has it, for answers in that language whose caller named no voice. TTS_VOICE speaks all others. All are
-    fetched and loaded when the worker starts; with `piper` each takes about 100 MB of memory."""
+    """Voices by language, separated by commas, such as `de=de_DE-thorsten-medium,fr=fr_FR-siwis-medium`. Each is a
+    voice as in TTS_VOICE, for answers in that language to requests without a voice; TTS_VOICE is used for all others.
+    All are downloaded and loaded when the worker starts; with `piper`, each takes about 100 MB of memory."""
 
     tts_speed: float = Field(default=1.0, ge=0.5, le=2.0)
-    """How fast the voice speaks; 1 is its own pace."""
+    """Speed of the speech as a multiple of the voice's own, 0.5 to 2."""
 
     tts_timeout_s: float = Field(default=60, gt=0)
-    """How long speaking a sentence may take before its engine is ended and started anew; long texts get more."""
+    """Longest time to synthesize a segment, in seconds, to which 2/15 s is added for each character. After it, the
+    engine is restarted and the job retried."""
 
     tts_threads: int = Field(default=0, ge=0)
-    """Threads of one worker; 0 takes two of the CPUs that the container may use, or half where that is more."""
+    """Threads of one worker's engine; 0 uses two of the container's CPUs, or half of them if that is more."""
 
     tts_cache_mb: float = Field(default=64, ge=0)
-    """What is spoken may be used again for the same text, for as long as a job that has it keeps its segments: so many
-    megabytes of 1,000,000 bytes, for all workers on the volume. 0 speaks each text anew."""
+    """Size of the speech cache in MB (10^6 bytes), shared by all TTS workers; 0 disables it. A segment stays in the
+    cache for as long as a job that contains it is kept."""
 
     @field_validator("tts_voices")
     @classmethod
-    def _of_languages(cls, voices: str) -> str:
-        pairs = [_OF_LANGUAGE.fullmatch(pair) for pair in voices.split(",")] if voices.strip() else []
+    def _check_voices(cls, voices: str) -> str:
+        pairs = [_LANGUAGE_VOICE.fullmatch(pair) for pair in voices.split(",")] if voices.strip() else []
         languages = [pair[1].lower() for pair in pairs if pair]
         if len(languages) < len(pairs):
             raise ValueError("it must be like de=de_DE-thorsten-medium,fr=fr_FR-siwis-medium")
@@ -51,9 +53,9 @@ class TtsSettings(WorkerSettings):
 
     @property
     def voices(self) -> dict[str, str]:
-        """By language."""
-        return {pair[1].lower(): pair[2] for pair in map(_OF_LANGUAGE.fullmatch, self.tts_voices.split(",")) if pair}
+        """The voices of TTS_VOICES by language."""
+        return {pair[1].lower(): pair[2] for pair in map(_LANGUAGE_VOICE.fullmatch, self.tts_voices.split(",")) if pair}
 
-    def voice_of(self, language: str | None) -> str | None:
-        """The voice for a language such as `de` or `de-CH`; None where TTS_VOICE speaks it."""
+    def voice_for(self, language: str | None) -> str | None:
+        """The voice for a language such as `de` or `de-CH`; None if TTS_VOICES has none."""
         return self.voices.get(re.split("[-_]", language.lower())[0]) if language else None

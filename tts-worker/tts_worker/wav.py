@@ -1,4 +1,4 @@
-"""Speech as WAV files: mono, 16 bit."""
+"""Encode and join WAV files: mono, 16 bit."""
 
 import io
 import wave
@@ -14,12 +14,12 @@ from tts_worker.engine import Speech
 #: Opens a segment; a long answer has more of them than a process may have files open.
 OpenSegment = Callable[[], StoredFile]
 
-#: Frames that are in memory at once while a segment is copied.
+#: Frames in memory at once while a segment is copied.
 _BLOCK_FRAMES = 1 << 16
 
 
 def encode(speech: Speech) -> bytes:
-    """The whole WAV file of `speech`."""
+    """Return `speech` as a WAV file."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as out:
         _set_format(out, speech.sample_rate_hz)
@@ -34,10 +34,10 @@ def duration_s(file: BinaryIO) -> float:
 
 
 def join(segments: Sequence[OpenSegment], to: BinaryIO) -> float:
-    """Write the WAV files `segments` into `to` as one; return its duration in s.
+    """Write the WAV files `segments` into `to` as one; return its duration in seconds.
 
-    They normally share one sample rate. Where TTS workers with different voices spoke one answer, the first segment's
-    rate wins and the others are resampled.
+    They normally share one sample rate. If TTS workers with different voices synthesized one answer, the first
+    segment's rate is used and the others are resampled.
     """
     if not segments:
         raise ValueError("There is no segment to join.")
@@ -46,7 +46,7 @@ def join(segments: Sequence[OpenSegment], to: BinaryIO) -> float:
     total = sum(_resampled_length(frames, own_rate_hz, rate_hz) for own_rate_hz, frames in formats)
     with wave.open(to, "wb") as out:
         _set_format(out, rate_hz)
-        # The header is right from the first byte on, so that `to` need not be able to seek.
+        # The header is complete before the first frame, so that `to` need not be seekable.
         out.setnframes(total)
         for segment in segments:
             _copy(segment, out, rate_hz)
@@ -79,12 +79,12 @@ def _resampled_length(frames: int, from_hz: int, to_hz: int) -> int:
 
 
 def _resample(samples: NDArray[np.int16], from_hz: int, to_hz: int) -> NDArray[np.int16]:
-    """Cut or pad the spectrum of the whole segment: no aliasing, but it takes the signal for periodic, so the last
-    milliseconds touch the first ones. A spoken segment begins and ends quietly, where that is not heard."""
+    """Cut or pad the spectrum of the whole segment. This has no aliasing, but treats the signal as periodic, so that
+    the last milliseconds affect the first ones; that is inaudible, since a segment begins and ends quietly."""
     length = _resampled_length(len(samples), from_hz, to_hz)
     if not length:
         return np.zeros(0, np.int16)
     spectrum = np.fft.rfft(samples)
-    # irfft itself drops what lies above the new Nyquist frequency, or fills up with zeros.
+    # irfft drops the frequencies above the new Nyquist frequency, or pads with zeros.
     signal = np.fft.irfft(spectrum, length) * (length / len(samples))
     return np.clip(np.rint(signal), -32768, 32767).astype(np.int16)

@@ -1,1 +1,1 @@
-"""The language model engines, one a file, each imported only when it is chosen."""
+"""Language model engines, each imported only if it is selected."""

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.llm_settings import llm_settings
-from llm_worker.engine import Prompt, Turn
+from llm_worker.engine import HistoryTurn, Prompt
 from llm_worker.handler import LlmHandler
-from llm_worker.history import recent, tokens
-from llm_worker.languages import name_of
+from llm_worker.history import estimate_tokens, last_turns
+from llm_worker.languages import language_name
 from shared.queue.messages import Claim, Outcome
 
 HISTORY = (("first", "one"), ("second", "two"), ("third", "three"))
@@ -55,15 +55,15 @@ async def asked(history: tuple[tuple[str, str], ...] = (), budget: int = 2000, *
 async def test_what_does_not_fit_is_left_out_oldest_first(budget: int, told: int) -> None:
     """The latest turns are told, in their order."""
     prompt = await asked(HISTORY, budget)
-    assert prompt.history == tuple(Turn(user, assistant) for user, assistant in HISTORY[3 - told :])
+    assert prompt.history == tuple(HistoryTurn(user, assistant) for user, assistant in HISTORY[3 - told :])
 
 
 @given(st.lists(st.tuples(st.text(max_size=80), st.text(max_size=80)), max_size=20), st.integers(0, 400))
 def test_no_more_is_told_than_the_budget_allows(history: list[tuple[str, str]], budget: int) -> None:
     """Whatever was said: it is the end of the conversation, and one turn more would have been too much."""
-    told = [(turn.user, turn.assistant) for turn in recent(history, budget)]
+    told = [(turn.user, turn.assistant) for turn in last_turns(history, budget)]
     assert told == history[len(history) - len(told) :]
-    spent = [tokens(user) + tokens(assistant) for user, assistant in history]
+    spent = [estimate_tokens(user) + estimate_tokens(assistant) for user, assistant in history]
     assert sum(spent[len(history) - len(told) :]) <= budget
     if len(told) < len(history):
         assert sum(spent[len(history) - len(told) - 1 :]) > budget
@@ -96,11 +96,11 @@ async def test_of_an_unknown_language_nothing_is_said() -> None:
 )
 def test_a_language_has_a_name(code: str, name: str) -> None:
     """Also a region's own, and the odd code of a recognizer."""
-    assert name_of(code) == name
+    assert language_name(code) == name
 
 
 @given(st.from_regex(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}", fullmatch=True) | st.text())
 def test_any_code_has_some_name(code: str) -> None:
     """Whatever a caller or a recognizer gives."""
-    assert name_of(code)
+    assert language_name(code)
     assert cast(str, Prompt("", code, "").instructions) is not None

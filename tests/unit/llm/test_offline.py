@@ -5,15 +5,17 @@ from datetime import datetime
 import pytest
 
 from fakes.llm_settings import llm_settings
-from llm_worker.engine import Prompt, Turn
+from llm_worker.engine import HistoryTurn, Prompt
 from llm_worker.engines.offline.arithmetic import solve
-from llm_worker.engines.offline.engine import Offline, load
+from llm_worker.engines.offline.engine import OfflineEngine, load
 
 AFTERNOON = datetime(2031, 3, 5, 15, 4)
 
 
-async def said(text: str, *, language: str = "en", now: datetime = AFTERNOON, history: tuple[Turn, ...] = ()) -> str:
-    engine = Offline(clock=lambda: now)
+async def said(
+    text: str, *, language: str = "en", now: datetime = AFTERNOON, history: tuple[HistoryTurn, ...] = ()
+) -> str:
+    engine = OfflineEngine(clock=lambda: now)
     prompt = Prompt(text=text, language=language, system="", history=history)
     return "".join([piece async for piece in engine.answer(prompt)])
 
@@ -117,12 +119,12 @@ async def test_it_needs_no_settings() -> None:
 @pytest.mark.parametrize("question", ["What did I just say?", "what did i ask you", "What was my last question?"])
 async def test_it_remembers_what_was_asked(question: str) -> None:
     """The turn right before, of those that it is told."""
-    history = (Turn("hello", "Hello!"), Turn("what is one plus one", "One plus one is two."))
+    history = (HistoryTurn("hello", "Hello!"), HistoryTurn("what is one plus one", "One plus one is two."))
     assert await said(question, history=history) == "You said: what is one plus one"
 
 
 @pytest.mark.parametrize("question", ["What did you say?", "Please repeat that.", "say it again"])
 async def test_it_remembers_what_it_answered(question: str) -> None:
     """Whoever has not understood asks again."""
-    assert await said(question, history=(Turn("what is one plus one", "Two."),)) == "I said: Two."
+    assert await said(question, history=(HistoryTurn("what is one plus one", "Two."),)) == "I said: Two."
     assert await said(question) == "We have not spoken before."

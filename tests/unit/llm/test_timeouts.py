@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
-from llm_worker.timeouts import with_deadlines
+from llm_worker.timeouts import with_timeouts
 from shared.errors import AnswerBlocked, ModelUnavailable
 
 
@@ -32,7 +32,7 @@ class Script:
 
 async def heard(script: Script, first_s: float = 5, idle_s: float = 5, into: list[str] | None = None) -> list[str]:
     words = [] if into is None else into
-    async for piece in with_deadlines(script.pieces(), first_s, idle_s):
+    async for piece in with_timeouts(script.pieces(), first_s, idle_s):
         words.append(piece)
     return words
 
@@ -68,7 +68,7 @@ async def test_the_first_deadline_ends_with_the_first_piece() -> None:
 async def test_a_slow_listener_is_not_the_models_fault() -> None:
     """What the listener does between two pieces does not count."""
     words = []
-    async for piece in with_deadlines(Script("one ", "two").pieces(), 0.05, 0.05):
+    async for piece in with_timeouts(Script("one ", "two").pieces(), 0.05, 0.05):
         await asyncio.sleep(0.1)
         words.append(piece)
     assert words == ["one ", "two"]
@@ -85,7 +85,7 @@ async def test_the_engines_own_error_passes() -> None:
 async def test_a_listener_that_stops_ends_the_stream() -> None:
     """Closing from outside reaches the engine, though it is in the middle of waiting."""
     script = Script("one ", 30, "two")
-    async with aclosing(with_deadlines(script.pieces(), 5, 60)) as pieces:
+    async with aclosing(with_timeouts(script.pieces(), 5, 60)) as pieces:
         await anext(pieces)
     assert script.ended
 
@@ -109,4 +109,4 @@ async def test_a_piece_that_is_no_text_does_not_pass_for_the_end() -> None:
         yield None  # type: ignore[misc]
         yield "answer."
 
-    assert [piece async for piece in with_deadlines(pieces(), 5, 5)] == ["Half an ", None, "answer."]
+    assert [piece async for piece in with_timeouts(pieces(), 5, 5)] == ["Half an ", None, "answer."]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.storage.local import LocalStorage
-from shared.text.speech_text import pieces_of
+from shared.text.speech_text import SpeechText
 from shared.worker.engine_process import EngineProcess
 from tts_worker.engine import TtsEngine
 from tts_worker.handler import TtsHandler
@@ -18,7 +18,7 @@ from tts_worker.settings import TtsSettings
 def test_a_text_is_cut_at_its_sentences() -> None:
     """What is short comes first, so that it is heard early; Markdown is read as a person would."""
     text = "# Our dinner tonight\n\nIt is **ready** for all, and it is still hot. Come and eat.\n\n- Bring a chair."
-    assert pieces_of(text, "en") == [
+    assert SpeechText("en").finish(text) == [
         "Our dinner tonight",
         "It is ready for all, and it is still hot.",
         "Come and eat.",
@@ -29,13 +29,13 @@ def test_a_text_is_cut_at_its_sentences() -> None:
 @pytest.mark.parametrize("text", ["🙂🙂", "```\ncode\n```", "...", "-"])
 def test_what_has_no_words_is_spelled_out(text: str) -> None:
     """Better than silence: somebody asked for it."""
-    assert pieces_of(text, "") == [" ".join(text.split())]
+    assert SpeechText("").finish(text) == [" ".join(text.split())]
 
 
 @given(st.text(min_size=1, max_size=300).filter(str.strip), st.sampled_from(["en", "zh", "xx", ""]))
 def test_there_is_always_something_to_say(text: str, language: str) -> None:
     """A job without parts would have nothing to join."""
-    pieces = pieces_of(text, language)
+    pieces = SpeechText(language).finish(text)
     assert pieces
     assert all(pieces)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.errors import InputError
-from tts_worker.sanitize import MAX_CHARS, speakable
+from tts_worker.sanitize import MAX_CHARS, sanitize_for_engine
 
 
 @pytest.mark.parametrize(
@@ -23,10 +23,10 @@ from tts_worker.sanitize import MAX_CHARS, speakable
 )
 def test_only_what_an_engine_misreads_is_removed(text: str, spoken: str) -> None:
     """NUL, inline commands, lone surrogates and phoneme brackets go; everything that can be spoken stays."""
-    assert speakable(text) == spoken
+    assert sanitize_for_engine(text) == spoken
 
 
 def test_a_book_is_refused() -> None:
     """A text that would fill the memory with sound is refused, in a sentence for the caller."""
     with pytest.raises(InputError, match=str(MAX_CHARS)):
-        speakable("a" * (MAX_CHARS + 1))
+        sanitize_for_engine("a" * (MAX_CHARS + 1))

@@ -70,4 +70,4 @@ def test_a_map_that_is_none_is_refused(voices: str) -> None:
 
 
 def test_without_a_map_every_answer_has_the_same_voice() -> None:
-    assert TtsSettings().voice_of("de") is None
+    assert TtsSettings().voice_for("de") is None

@@ -1,1 +1,1 @@
-"""The voice engines, one a file, each imported only when it is chosen."""
+"""Speech synthesis engines, each imported only if it is selected."""

@@ -1,1 +1,1 @@
-"""The built-in responder, for demonstrations."""
+"""The built-in responder for demonstrations."""

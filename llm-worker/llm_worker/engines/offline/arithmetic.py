@@ -1,4 +1,4 @@
-"""Sums in words or digits: "what is seven plus five", "12 x 3 - 4". No eval, and nothing beyond four operations."""
+"""Arithmetic in words or digits: "what is seven plus five", "12 x 3 - 4". No eval, and only four operations."""
 
 import re
 from fractions import Fraction
@@ -12,19 +12,19 @@ _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 # fmt: on
 _SMALL = {word: value for value, word in enumerate(_UNITS)} | {"a": 1}
 _LARGE_TENS = {word: 10 * value for value, word in enumerate(_TENS, start=2)}
-# A recognizer hears these for a lone number, and nothing else makes sense beside an operator.
+#: A recognizer writes these for a lone number, and nothing else makes sense beside an operator.
 _HOMOPHONES = {"won": 1, "to": 2, "too": 2, "for": 4, "ate": 8}
 
 _OPERATORS = {"plus": "plus", "+": "plus", "minus": "minus", "-": "minus", "−": "minus", "times": "times", "*": "times"}
 _OPERATORS |= {"x": "times", "×": "times", "multiplied": "times", "divided": "divided by", "over": "divided by"}
 _OPERATORS |= {"/": "divided by", "÷": "divided by"}
 
-# Where one of these is said, what this file understands of the sum is not what was asked.
-_BEYOND = frozenset(
+#: Words that change the meaning of an expression in ways that this module does not implement.
+_UNSUPPORTED = frozenset(
     {"thousand", "million", "billion", "point", "percent", "half", "third", "quarter", "squared", "root", "negative"}
 )
 
-# Written tight, "555-1234" and "5/3" are a telephone number and a date; with blanks around them they are sums.
+#: Without blanks, "555-1234" and "5/3" are a telephone number and a date; with blanks they are expressions.
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|[a-z]+|[+*×÷]|(?<=\s)[-−/](?=\s)")
 _MAX_DIGITS = 9
 _MAX_TERMS = 10
@@ -33,23 +33,24 @@ Tokens = list[str]
 
 
 def solve(question: str) -> str | None:
-    """The sum and its result as a spoken sentence; None if nothing is asked that can be worked out here."""
+    """The expression in `question` and its result, in a sentence; None if there is none that can be computed."""
     # "1,000" is one number, "sixty-five" two words.
     text = re.sub(r"(?<=\d),(?=\d{3})", "", question.lower())
     tokens = _TOKEN.findall(re.sub(r"(?<=[a-z])-(?=[a-z])", " ", text))
-    if _BEYOND.intersection(tokens):
+    if _UNSUPPORTED.intersection(tokens):
         return None
     for start in range(len(tokens)):
-        terms, operators, rest = _read_sum(tokens[start:])
+        terms, operators, rest = _read_expression(tokens[start:])
         if operators:
             # "one two plus three" may mean twelve or two: better no result than a wrong one.
-            torn = any(_is_number(token) for token in [*tokens[max(0, start - 1) : start], *rest[:1]])
-            return None if torn or len(terms) > _MAX_TERMS else _sentence(terms, operators)
+            neighbours = [*tokens[max(0, start - 1) : start], *rest[:1]]
+            is_ambiguous = any(_is_number(token) for token in neighbours)
+            return None if is_ambiguous or len(terms) > _MAX_TERMS else _sentence(terms, operators)
     return None
 
 
-def _read_sum(tokens: Tokens) -> tuple[list[Fraction], list[str], Tokens]:
-    """The numbers and the operators between them at the start, and the tokens after them."""
+def _read_expression(tokens: Tokens) -> tuple[list[Fraction], list[str], Tokens]:
+    """The numbers at the start, the operators between them, and the remaining tokens."""
     terms: list[Fraction] = []
     operators: list[str] = []
     while True:
@@ -69,7 +70,7 @@ def _is_number(token: str) -> bool:
 
 
 def _read_number(tokens: Tokens) -> tuple[Fraction | None, int]:
-    """The number at the start and how many tokens it takes."""
+    """The number at the start, None without one, and how many tokens it takes."""
     if not tokens:
         return None, 0
     first = tokens[0]
@@ -79,17 +80,20 @@ def _read_number(tokens: Tokens) -> tuple[Fraction | None, int]:
         return Fraction(_HOMOPHONES[first]), 1
     value, used = _below_hundred(tokens)
     if used and tokens[used : used + 1] == ["hundred"]:
-        value, used = 100 * value, used + 1
+        value *= 100
+        used += 1
         skip = 1 if tokens[used : used + 1] == ["and"] else 0
-        rest, more = _below_hundred(tokens[used + skip :])
-        if more:
-            value, used = value + rest, used + skip + more
+        rest, rest_used = _below_hundred(tokens[used + skip :])
+        if rest_used:
+            value += rest
+            used += skip + rest_used
     elif used == 1 and first == "a":
         return None, 0
     return (Fraction(value), used) if used else (None, 0)
 
 
 def _below_hundred(tokens: Tokens) -> tuple[int, int]:
+    """The number below a hundred at the start, in words, and how many tokens it takes; 0 of each without one."""
     if tokens and tokens[0] in _LARGE_TENS:
         unit = _SMALL.get(tokens[1], 0) if len(tokens) > 1 and tokens[1] in _UNITS[1:10] else 0
         return _LARGE_TENS[tokens[0]] + unit, 2 if unit else 1
@@ -100,13 +104,15 @@ def _sentence(terms: list[Fraction], operators: list[str]) -> str:
     result = _evaluate(terms, operators)
     if result is None:
         return "I cannot divide by zero."
-    asked = spell(terms[0]) + "".join(f" {name} {spell(term)}" for name, term in zip(operators, terms[1:], strict=True))
-    about = "" if _decimals(result) == result else "about "
-    return f"{asked[0].upper()}{asked[1:]} is {about}{spell(result)}."
+    expression = spell(terms[0]) + "".join(
+        f" {name} {spell(term)}" for name, term in zip(operators, terms[1:], strict=True)
+    )
+    about = "" if _round_to_cents(result) == result else "about "
+    return f"{expression[0].upper()}{expression[1:]} is {about}{spell(result)}."
 
 
 def _evaluate(terms: list[Fraction], operators: list[str]) -> Fraction | None:
-    """The value, multiplying and dividing first; None for a division by zero."""
+    """The value, with multiplication and division first; None for a division by zero."""
     summands = [terms[0]]
     for name, term in zip(operators, terms[1:], strict=True):
         if name == "times":
@@ -120,13 +126,13 @@ def _evaluate(terms: list[Fraction], operators: list[str]) -> Fraction | None:
     return sum(summands, Fraction(0))
 
 
-def _decimals(number: Fraction) -> Fraction:
+def _round_to_cents(number: Fraction) -> Fraction:
     return Fraction(round(number * 100), 100)
 
 
 def spell(number: Fraction) -> str:
-    """The number in words, with at most two decimals; from a million on in digits."""
-    rounded = _decimals(number)
+    """The number in words, with at most two decimals; in digits from a million on."""
+    rounded = _round_to_cents(number)
     if rounded < 0:
         return f"minus {spell(-rounded)}"
     whole, cents = divmod(int(rounded * 100), 100)

@@ -1,4 +1,4 @@
-"""Answers without any model: enough to try the pipeline with no key and no download, and honest about it."""
+"""Answers without a language model, to try the pipeline with no key and no download."""
 
 import re
 from collections.abc import AsyncGenerator, Callable
@@ -11,40 +11,38 @@ from llm_worker.settings import LlmSettings
 
 Clock = Callable[[], datetime]
 
-_HOW_TO = "For real answers, set GEMINI_API_KEY, or OPENAI_BASE_URL to a server such as Ollama, and start me again."
-_WHO = "I am the small responder that is built into this service. I am not a language model."
-_CAN = "All I can do is tell the time and the date, do simple sums, and remember what we just said."
+_INSTRUCTIONS = (
+    "For real answers, set GEMINI_API_KEY, or OPENAI_BASE_URL to a server such as Ollama, and start me again."
+)
+_IDENTITY = "I am the small responder that is built into this service. I am not a language model."
+_ABILITIES = "All I can do is tell the time and the date, do simple sums, and remember what we just said."
 
 _GREETING = re.compile(r"^(?:hi|hello|hey|good (?:morning|afternoon|evening|day))\b")
-_TIME = re.compile(r"\b(?:what time|the time|time is it|time it is)\b")
-_DATE = re.compile(r"\b(?:what day|what date|the date|todays date|day is it|date is it|day is today)\b")
-_IDENTITY = re.compile(r"\b(?:who are you|what are you|your name|are you (?:a|an|real|human|gemini|chat ?gpt))\b")
-_ABILITIES = re.compile(
+_TIME_QUESTION = re.compile(r"\b(?:what time|the time|time is it|time it is)\b")
+_DATE_QUESTION = re.compile(r"\b(?:what day|what date|the date|todays date|day is it|date is it|day is today)\b")
+_IDENTITY_QUESTION = re.compile(
+    r"\b(?:who are you|what are you|your name|are you (?:a|an|real|human|gemini|chat ?gpt))\b"
+)
+_ABILITIES_QUESTION = re.compile(
     r"\b(?:help|what can you do|what do you do)\b"
     r"|\b(?:real|better|language|another|different) model\b|\bgemini\b|\bopenai\b|\bollama\b|\bapi key\b"
 )
-_OWN_WORDS = re.compile(
+_USER_RECALL_QUESTION = re.compile(
     r"\bwhat (?:did |have |had )?i (?:just )?(?:say|said|ask|asked|tell|told)\b"
     r"|\bmy (?:last|previous) (?:question|words)\b"
 )
-_LAST_ANSWER = re.compile(
+_REPLY_RECALL_QUESTION = re.compile(
     r"\bwhat (?:did |have |had )?you (?:just )?(?:say|said|answer|answered|tell|told)\b"
     r"|\byour (?:last|previous) (?:answer|words)\b|\brepeat (?:that|it|your)\b|\bsay (?:that|it) again\b"
 )
-
-
-def load(settings: LlmSettings) -> "Offline":
-    """The engine named `offline`."""
-    del settings  # it has nothing to set; the signature is every engine's
-    return Offline()
 
 
 def _local_time() -> datetime:
     return datetime.now().astimezone()
 
 
-class Offline:
-    """The same question at the same time always gets the same answer."""
+class OfflineEngine:
+    """Deterministic responder: the same prompt at the same time always gets the same reply."""
 
     name = "offline"
     model = "built-in"
@@ -53,44 +51,50 @@ class Offline:
         self._clock = clock
 
     async def answer(self, prompt: Prompt) -> AsyncGenerator[str, None]:
-        """Yield the answer sentence by sentence, as a model's stream would come."""
+        """Yield the reply sentence by sentence, as a model would."""
         sentences = self._sentences(prompt)
         for number, sentence in enumerate(sentences):
             yield sentence if number == 0 else f" {sentence}"
 
     async def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: it has no connections."""
 
     def _sentences(self, prompt: Prompt) -> list[str]:
         if prompt.language.split("-")[0].lower() not in ("", "en"):
-            return ["I am sorry, without a language model I only understand English.", _HOW_TO]
+            return ["I am sorry, without a language model I only understand English.", _INSTRUCTIONS]
         words = re.sub(r"[^\w\s]", "", prompt.text.lower()).strip()
         if (result := solve(prompt.text)) is not None:
             return [result]
-        if _OWN_WORDS.search(words) or _LAST_ANSWER.search(words):
-            return [_recall(prompt, own_words=_OWN_WORDS.search(words) is not None)]
-        if _TIME.search(words):
-            return [_say_time(self._clock())]
-        if _DATE.search(words):
-            return [_say_date(self._clock())]
-        if _IDENTITY.search(words):
-            return [_WHO, _CAN, _HOW_TO]
-        if _ABILITIES.search(words):
-            return [_CAN, _HOW_TO]
+        if _USER_RECALL_QUESTION.search(words) or _REPLY_RECALL_QUESTION.search(words):
+            return [_quote_last_turn(prompt, of_user=_USER_RECALL_QUESTION.search(words) is not None)]
+        if _TIME_QUESTION.search(words):
+            return [_time_sentence(self._clock())]
+        if _DATE_QUESTION.search(words):
+            return [_date_sentence(self._clock())]
+        if _IDENTITY_QUESTION.search(words):
+            return [_IDENTITY, _ABILITIES, _INSTRUCTIONS]
+        if _ABILITIES_QUESTION.search(words):
+            return [_ABILITIES, _INSTRUCTIONS]
         if _GREETING.search(words):
-            return ["Hello!", _WHO, "Ask me for the time, or for seven plus five."]
-        heard = " ".join(prompt.text.split()).rstrip(".?!")
-        return [f"I heard: {heard}.", _WHO, _CAN, _HOW_TO]
+            return ["Hello!", _IDENTITY, "Ask me for the time, or for seven plus five."]
+        transcript = " ".join(prompt.text.split()).rstrip(".?!")
+        return [f"I heard: {transcript}.", _IDENTITY, _ABILITIES, _INSTRUCTIONS]
 
 
-def _recall(prompt: Prompt, *, own_words: bool) -> str:
+def load(settings: LlmSettings) -> OfflineEngine:
+    """Build the engine named `offline`."""
+    del settings  # it has none; the signature is every engine's
+    return OfflineEngine()
+
+
+def _quote_last_turn(prompt: Prompt, *, of_user: bool) -> str:
     if not prompt.history:
         return "We have not spoken before."
     turn = prompt.history[-1]
-    return f"You said: {turn.user}" if own_words else f"I said: {turn.assistant}"
+    return f"You said: {turn.user}" if of_user else f"I said: {turn.assistant}"
 
 
-def _say_time(now: datetime) -> str:
+def _time_sentence(now: datetime) -> str:
     hour = spell(Fraction((now.hour - 1) % 12 + 1))
     half = "AM" if now.hour < 12 else "PM"
     if now.minute == 0:
@@ -99,5 +103,5 @@ def _say_time(now: datetime) -> str:
     return f"It is {hour} {minute if now.minute >= 10 else 'oh ' + minute} {half}."
 
 
-def _say_date(now: datetime) -> str:
+def _date_sentence(now: datetime) -> str:
     return f"Today is {now:%A}, {now:%B} {now.day}, {now.year}."

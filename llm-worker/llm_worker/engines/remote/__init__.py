@@ -1,1 +1,1 @@
-"""Engines that ask a language model's server."""
+"""Engines that call a language model's server."""

@@ -1,6 +1,7 @@
-"""Any server that speaks OpenAI's chat completions: Ollama, llama.cpp, vLLM, OpenAI itself."""
+"""Any server that implements OpenAI's chat completions: Ollama, llama.cpp, vLLM, OpenAI itself."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from json import JSONDecodeError
 from urllib.parse import urlsplit
 
@@ -15,26 +16,21 @@ from openai.types.chat import (
 )
 
 from llm_worker.engine import Prompt
-from llm_worker.engines.remote import error_mapping as faults
+from llm_worker.engines.remote.error_mapping import read_retry_after, status_error, transport_error
 from llm_worker.engines.remote.http_client import http_client, read_key, read_url
+from llm_worker.engines.remote.stream_guard import Ending, guard_stream
 from llm_worker.settings import LlmSettings
 from shared.errors import StartupError
 
-# Servers such as Ollama want no key, but the library does not start without one.
-_NO_KEY = "none"
+#: Servers such as Ollama need no key, but the library does not start without one.
+_PLACEHOLDER_KEY = "none"
+
+#: What each finish reason means; any other, such as vLLM's `abort`, is a reply that was not finished.
+_ENDINGS = {"stop": Ending.WHOLE, "length": Ending.LIMIT_REACHED, "content_filter": Ending.BLOCKED}
 
 
-def load(settings: LlmSettings) -> "OpenAiCompatible":
-    """The engine named `openai`.
-
-    Raises:
-        StartupError: OPENAI_BASE_URL is missing or no address, or OPENAI_API_KEY is malformed.
-    """
-    return OpenAiCompatible(settings)
-
-
-class OpenAiCompatible:
-    """One kept client for all answers."""
+class OpenAiEngine:
+    """One client, kept open for all replies."""
 
     name = "openai"
 
@@ -53,15 +49,23 @@ class OpenAiCompatible:
         self._is_openai = urlsplit(base_url).hostname == "api.openai.com"
         self._client = openai.AsyncOpenAI(
             base_url=base_url,
-            api_key=self._key or _NO_KEY,
+            api_key=self._key or _PLACEHOLDER_KEY,
             max_retries=0,  # the queue retries
-            timeout=None,  # `deadline.py` keeps the time
+            timeout=None,  # `timeouts.py` limits every engine alike
             http_client=http_client(),
         )
 
-    async def answer(self, prompt: Prompt) -> AsyncGenerator[str, None]:
-        """Yield the answer's text as it arrives; see `LlmEngine.answer`."""
-        finish, spoken = "", False
+    def answer(self, prompt: Prompt) -> AsyncGenerator[str, None]:
+        """Yield the reply's text as it arrives; see `LlmEngine.answer`."""
+        return guard_stream(self._stream(prompt), engine=self.name, read=_read_chunk, ending=_ending)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    @asynccontextmanager
+    async def _stream(self, prompt: Prompt) -> AsyncIterator[AsyncIterator[ChatCompletionChunk]]:
+        """Open the stream of one reply; the library's exceptions become the product's errors."""
         try:
             stream = await self._client.chat.completions.create(
                 model=self.model,
@@ -72,37 +76,34 @@ class OpenAiCompatible:
                 max_completion_tokens=self._max_tokens if self._is_openai else openai.omit,
             )
             async with stream:
-                async for chunk in stream:
-                    text, reason = _read(chunk)
-                    finish = reason or finish
-                    if text:
-                        spoken = spoken or not text.isspace()
-                        yield text
+                yield stream
         except openai.APIStatusError as error:
-            raise faults.status_fault(
+            raise status_error(
                 error.status_code,
                 engine=self.name,
                 detail=error.message,
                 key=self._key,
-                retry_after_s=faults.read_retry_after(error.response.headers),
+                retry_after_s=read_retry_after(error.response.headers),
             ) from None
         except openai.APIConnectionError as error:
-            raise faults.transport_fault(error, engine=self.name) from None
-        except openai.APIError as error:  # the server reports a failure in the middle of its answer
-            raise faults.status_fault(None, engine=self.name, detail=error.message, key=self._key) from None
+            raise transport_error(error, engine=self.name) from None
+        except openai.APIError as error:  # the server reports a failure in the middle of the stream
+            raise status_error(None, engine=self.name, detail=error.message, key=self._key) from None
         except (httpx2.HTTPError, httpx2.StreamError, JSONDecodeError) as error:
-            raise faults.transport_fault(error, engine=self.name) from None
-        # Anything else, such as vLLM's "abort", is an answer that was not finished.
-        if finish not in ("stop", "length", "content_filter"):
-            raise faults.cut_off(self.name)
-        if finish == "content_filter":
-            raise faults.blocked(self.name, finish)
-        if not spoken:
-            raise faults.empty(self.name, limit_reached=finish == "length")
+            raise transport_error(error, engine=self.name) from None
 
-    async def close(self) -> None:
-        """Give the connections back."""
-        await self._client.close()
+
+def load(settings: LlmSettings) -> OpenAiEngine:
+    """Build the engine named `openai`.
+
+    Raises:
+        StartupError: OPENAI_BASE_URL is missing or invalid, or OPENAI_API_KEY is malformed.
+    """
+    return OpenAiEngine(settings)
+
+
+def _ending(finish_reason: str) -> Ending:
+    return _ENDINGS.get(finish_reason, Ending.CUT_OFF)
 
 
 def _messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
@@ -110,16 +111,17 @@ def _messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
     if prompt.instructions:
         messages.append(ChatCompletionSystemMessageParam(role="system", content=prompt.instructions))
     for turn in prompt.history:
-        if turn.user and turn.assistant:  # a question without its answer would make two user turns in a row
+        if turn.user and turn.assistant:  # a question without its answer would make two user messages in a row
             messages.append(ChatCompletionUserMessageParam(role="user", content=turn.user))
             messages.append(ChatCompletionAssistantMessageParam(role="assistant", content=turn.assistant))
     messages.append(ChatCompletionUserMessageParam(role="user", content=prompt.text))
     return messages
 
 
-def _read(chunk: ChatCompletionChunk) -> tuple[str, str]:
-    """The words in this chunk, and why the answer ends here, if it does."""
+def _read_chunk(chunk: ChatCompletionChunk) -> tuple[str, str]:
+    """The text and the finish reason of a chunk, each empty if absent."""
     if not chunk.choices:  # the last chunk of some servers only counts tokens
         return "", ""
     choice = chunk.choices[0]
-    return (choice.delta.content if choice.delta else None) or "", choice.finish_reason or ""
+    text = choice.delta.content if choice.delta else None
+    return text or "", choice.finish_reason or ""

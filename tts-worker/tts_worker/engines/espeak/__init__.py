@@ -1,1 +1,1 @@
-"""The eSpeak NG engine."""
+"""The eSpeak NG engine and its library."""

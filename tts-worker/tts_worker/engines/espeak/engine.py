@@ -1,6 +1,6 @@
-"""eSpeak NG: about a hundred languages out of one wheel. No download, no model, a thousand times faster than speech.
+"""eSpeak NG: about a hundred languages in one wheel. No download, no model, a thousand times faster than real time.
 
-Its voice is a robot's. It is the voice of the demo and of machines too small for Piper.
+Its voice sounds robotic. It is the voice of the demo and of machines too small for Piper.
 """
 
 import re
@@ -11,7 +11,7 @@ import structlog
 from shared.errors import StartupError, UnknownVoice
 from tts_worker.engine import Speech
 from tts_worker.engines.espeak.library import EspeakLibrary, espeak_library
-from tts_worker.sanitize import speakable
+from tts_worker.sanitize import sanitize_for_engine
 from tts_worker.settings import TtsSettings
 
 log = structlog.get_logger()
@@ -20,55 +20,59 @@ log = structlog.get_logger()
 _WORDS_PER_MINUTE = 150
 _PITCH = 35
 
-#: The library's own choice for plain English is the British voice.
+#: Default region of a language; the library's own for plain English is British.
 _PREFERRED = {"en": "en-us"}
 
-#: `en_US-lessac-medium`: the default of TTS_VOICE names a Piper voice, of which eSpeak can keep the language.
+#: A Piper voice such as `en_US-lessac-medium`, the default of TTS_VOICE, of which eSpeak uses the language.
 _PIPER_NAME = re.compile(r"([a-z]{2,3}_(?:[A-Z]{2}|\d{3}))-\w+-\w+")
 
+#: Silence for a text without anything to pronounce.
 _SILENCE_S = 0.1
 
 
 class EspeakEngine:
+    """Chooses a voice by the request or by the language, and synthesizes with it."""
+
     name = "espeak"
 
     def __init__(self, library: EspeakLibrary, tag: str, tags: dict[str, str], speed: float) -> None:
-        """`tags` are those of the voices that TTS_VOICES names."""
+        """`tag` is the default voice's; `tags` are those of the voices that TTS_VOICES names."""
         self.model = tag
-        self._library, self._tags = library, tags
+        self._library = library
+        self._tags = tags
         self._words_per_minute = round(_WORDS_PER_MINUTE * speed)
 
     def synthesize(self, text: str, language: str | None, voice: str | None) -> Speech:
-        tag = self._requested(voice) if voice else self._of_language(language)
-        text = speakable(text)
+        tag = self._requested_tag(voice) if voice else self._language_tag(language)
+        text = sanitize_for_engine(text)
         if text:
             samples = self._library.synthesize(text, self._library.voices[tag], self._words_per_minute, _PITCH)
         else:
             samples = np.zeros(round(_SILENCE_S * self._library.sample_rate_hz), np.int16)
         return Speech(samples, self._library.sample_rate_hz)
 
-    def _requested(self, voice: str) -> str:
-        tag = self._tags.get(voice) or _normalized(voice)
+    def _requested_tag(self, voice: str) -> str:
+        tag = self._tags.get(voice) or _normalize(voice)
         if tag not in self._library.voices:
             raise UnknownVoice
         return tag
 
-    def _of_language(self, language: str | None) -> str:
-        # An operator who chose en-gb means every English answer.
-        if not language or _primary(_normalized(language)) == _primary(self.model):
+    def _language_tag(self, language: str | None) -> str:
+        # An operator who sets en-gb means every English answer.
+        if not language or _primary(_normalize(language)) == _primary(self.model):
             return self.model
         tag = _closest_tag(language, self._library.voices)
         if tag is None:
-            log.warning("language_not_spoken", language=language, voice=self.model)
+            log.warning("language_unsupported", language=language, voice=self.model)
             return self.model
         return tag
 
 
 def load(settings: TtsSettings) -> EspeakEngine:
-    """The engine with the voices of the languages that TTS_VOICE and TTS_VOICES name, warm.
+    """Load and warm the voices that TTS_VOICE and TTS_VOICES name.
 
     Raises:
-        StartupError: it speaks none such.
+        StartupError: eSpeak has no voice for one of them.
     """
     library = espeak_library()
     tags = {voice: _tag(voice, library.voices, "TTS_VOICES") for voice in settings.voices.values()}
@@ -78,24 +82,25 @@ def load(settings: TtsSettings) -> EspeakEngine:
     return engine
 
 
-def _tag(voice: str, known: dict[str, str], variable: str) -> str:
+def _tag(voice: str, voices: dict[str, str], variable: str) -> str:
+    """The language tag of a voice that an operator named in `variable`."""
     piper_name = _PIPER_NAME.fullmatch(voice)
-    tag = (piper_name and _closest_tag(piper_name[1], known)) or _normalized(voice)
-    if tag not in known:
+    tag = (piper_name and _closest_tag(piper_name[1], voices)) or _normalize(voice)
+    if tag not in voices:
         raise StartupError(
-            f"{variable} names {voice}, which is no language that TTS_ENGINE=espeak speaks. Name a tag such as en-us, "
+            f"{variable} names {voice}, which is not a language of TTS_ENGINE=espeak. Set it to a tag such as en-us, "
             "de or fr."
         )
     return tag
 
 
-def _closest_tag(language: str, known: dict[str, str]) -> str | None:
-    """The tag itself, else that of its language alone: `de_DE` → `de`."""
-    tag = _normalized(language)
-    return next((candidate for candidate in (tag, _normalized(_primary(tag))) if candidate in known), None)
+def _closest_tag(language: str, voices: dict[str, str]) -> str | None:
+    """The tag in `voices` of the language and region, else of the language alone, as `de` for `de_DE`; None without."""
+    tag = _normalize(language)
+    return next((candidate for candidate in (tag, _normalize(_primary(tag))) if candidate in voices), None)
 
 
-def _normalized(tag: str) -> str:
+def _normalize(tag: str) -> str:
     tag = tag.strip().lower().replace("_", "-")
     return _PREFERRED.get(tag, tag)
 

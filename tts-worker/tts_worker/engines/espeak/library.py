@@ -1,6 +1,6 @@
-"""eSpeak NG in this process: the shared library that the `espeakng_loader` wheel carries, bound with ctypes.
+"""ctypes bindings of the eSpeak NG library that the `espeakng_loader` wheel contains.
 
-Nothing is played and no file is written: PCM arrives in a callback, piece by piece, in memory.
+Nothing is played and no file is written: PCM arrives block by block in a callback.
 """
 
 import ctypes
@@ -12,17 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import EngineError, StartupError
-from tts_worker.sanitize import MAX_SPEECH_S, too_long
+from tts_worker.sanitize import MAX_SPEECH_S, too_long_error
 
-# From the library's `speak_lib.h`.
-_SYNCHRONOUS = 2
-_DONT_EXIT = 0x8000  # Without it a missing data folder ends the whole process.
+# Constants from the library's `speak_lib.h`.
+_AUDIO_OUTPUT_SYNCHRONOUS = 2
+#: Without it, a missing data folder ends the whole process.
+_INITIALIZE_DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
-_RATE, _PITCH = 1, 3
+_PARAMETER_RATE = 1
+_PARAMETER_PITCH = 3
 _OK = 0
 
-#: Listed, but the wheel carries no dictionary for them: Faroese, Karakalpak and a test language stay silent.
-_MUTE = frozenset({"fo", "kaa", "xex"})
+#: Tags that are listed, but have no dictionary in the wheel: Faroese, Karakalpak and a test language stay silent.
+_SILENT_TAGS = frozenset({"fo", "kaa", "xex"})
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
@@ -43,7 +45,8 @@ class _Voice(ctypes.Structure):
 
 
 class EspeakLibrary:
-    """The library's state is one per process, and calls that overlap end in a segmentation fault: hence one lock."""
+    """The library of this process. Its state is global, and overlapping calls end in a segmentation fault: one lock
+    serializes them."""
 
     def __init__(self) -> None:
         try:
@@ -53,46 +56,50 @@ class EspeakLibrary:
             raise StartupError(
                 "TTS_ENGINE=espeak cannot load its library on this machine. Set TTS_ENGINE to another engine."
             ) from error
-        self.sample_rate_hz: int = self._library.espeak_Initialize(_SYNCHRONOUS, 0, data_folder, _DONT_EXIT)
+        self.sample_rate_hz: int = self._library.espeak_Initialize(
+            _AUDIO_OUTPUT_SYNCHRONOUS, 0, data_folder, _INITIALIZE_DONT_EXIT
+        )
         if self.sample_rate_hz <= 0:
             raise StartupError(
-                "TTS_ENGINE=espeak cannot read its data. Install espeakng-loader anew or set TTS_ENGINE to another one."
+                "TTS_ENGINE=espeak cannot read its data. Reinstall espeakng-loader or set TTS_ENGINE to another engine."
             )
         self._lock = threading.Lock()
-        self._pieces: list[bytes] = []
+        self._blocks: list[bytes] = []
         self._bytes_left = 0
         # The library keeps only a pointer; the object must live as long as the library does.
-        self._callback = _Callback(self._take)
+        self._callback = _Callback(self._receive)
         self._library.espeak_SetSynthCallback(self._callback)
         self.voices = self._list_voices()
         """Language tag in lower case → the identifier of the voice that speaks it best."""
 
     def synthesize(self, text: str, voice: str, words_per_minute: int, pitch: int) -> NDArray[np.int16]:
-        """PCM of `text`. `voice` is an identifier out of `voices`: the library also takes other names, and some of them
-        leave it broken."""
+        """Return the PCM of `text`. `voice` is an identifier from `voices`: the library also accepts other names, some
+        of which leave it broken."""
         encoded = text.encode()
         with self._lock:
-            self._pieces = []
+            self._blocks = []
             self._bytes_left = MAX_SPEECH_S * self.sample_rate_hz * 2
             if self._library.espeak_SetVoiceByName(voice.encode()) != _OK:
                 raise EngineError
-            # After the voice, since choosing one resets them.
-            self._library.espeak_SetParameter(_RATE, words_per_minute, 0)
-            self._library.espeak_SetParameter(_PITCH, pitch, 0)
+            # After the voice, since setting one resets them.
+            self._library.espeak_SetParameter(_PARAMETER_RATE, words_per_minute, 0)
+            self._library.espeak_SetParameter(_PARAMETER_PITCH, pitch, 0)
             status = self._library.espeak_Synth(
                 encoded, ctypes.c_size_t(len(encoded) + 1), 0, 0, 0, _CHARS_UTF8, None, None
             )
-            pieces, self._pieces = self._pieces, []
-            stopped = self._bytes_left < 0
-        if stopped:
-            raise too_long()
+            blocks = self._blocks
+            self._blocks = []
+            is_too_long = self._bytes_left < 0
+        if is_too_long:
+            raise too_long_error()
         if status != _OK:
             raise EngineError
-        return np.frombuffer(b"".join(pieces), np.int16).copy()
+        return np.frombuffer(b"".join(blocks), np.int16).copy()
 
-    def _take(self, samples: "ctypes._Pointer[ctypes.c_short]", count: int, _events: int) -> int:
+    def _receive(self, samples: "ctypes._Pointer[ctypes.c_short]", count: int, _events: int) -> int:
+        """Store one block of samples; return 1 to stop a synthesis that is too long, else 0."""
         if samples and count > 0:
-            self._pieces.append(ctypes.string_at(samples, count * 2))
+            self._blocks.append(ctypes.string_at(samples, count * 2))
             self._bytes_left -= count * 2
         return 1 if self._bytes_left < 0 else 0
 
@@ -104,7 +111,7 @@ class EspeakLibrary:
         while listed[index]:
             voice = listed[index].contents
             for priority, tag in _language_tags(voice.languages):
-                if tag not in _MUTE and (tag not in best or priority < best[tag][0]):
+                if tag not in _SILENT_TAGS and (tag not in best or priority < best[tag][0]):
                     best[tag] = (priority, voice.identifier.decode())
             index += 1
         return {tag: identifier for tag, (_, identifier) in best.items()}
@@ -112,12 +119,12 @@ class EspeakLibrary:
 
 @cache
 def espeak_library() -> EspeakLibrary:
-    """This process's one library."""
+    """Return the only instance of this process."""
     return EspeakLibrary()
 
 
 def _language_tags(address: int) -> list[tuple[int, str]]:
-    """A lower number is a better match."""
+    """Pairs of priority and tag at a C address; a lower priority number is a better match."""
     tags = []
     while priority := ctypes.c_ubyte.from_address(address).value:
         tag = ctypes.string_at(address + 1)

@@ -1,1 +1,1 @@
-"""The Piper engine."""
+"""The Piper engine, its voices and their download."""
