@@ -9,16 +9,12 @@ from typing import Annotated
 import typer
 
 from cli.commands import dead_letters as dead
+from cli.commands import queues
 from cli.commands.ask import ask, say
-from cli.commands.demo import run_demo
 from cli.commands.talk import talk
 from cli.commands.watch import watch
 from cli.errors import EXIT_CODES, CommandError
-from cli.local_stack.running_stack import announced, find_running
-from cli.local_stack.stack import running_stack
-from cli.terminal import queue_table as queues
 from cli.terminal.escape import plain_text
-from shared.settings import SharedSettings, read_settings
 
 app = typer.Typer(
     name="cascade",
@@ -26,6 +22,8 @@ app = typer.Typer(
     epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"max_content_width": 100},
+    rich_markup_mode=None,  # plain help: rich would take longer to import than everything else together
     pretty_exceptions_enable=False,
 )
 for talking in (talk, ask, say):
@@ -58,7 +56,12 @@ def up(
         int | None, typer.Option(help="The API's port; without it 8000, or a free one where that is taken.")
     ] = None,
 ) -> None:
-    """Start the whole stack without Docker, and keep it running until Ctrl-C."""
+    """Start the whole stack without Docker; Ctrl-C stops it."""
+    # Not at the top: `--help` needs neither supervisor nor pydantic.
+    from cli.local_stack.running_stack import announced, find_running
+    from cli.local_stack.stack import running_stack
+    from shared.settings import SharedSettings, read_settings
+
     data_dir = read_settings(SharedSettings).data_dir
     running = find_running(data_dir)
     if running:
@@ -74,6 +77,9 @@ def up(
 @app.command()
 def demo() -> None:
     """Send a sample question through the stack and print what came back."""
+    from cli.commands.demo import run_demo  # not at the top: `--help` needs neither supervisor nor rich
+    from shared.settings import SharedSettings, read_settings
+
     run_demo(read_settings(SharedSettings).data_dir)
 
 

@@ -1,9 +1,8 @@
 """Talking to a running server."""
 
-from typing import Annotated, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
-import typer
 
 from cli.errors import Refused, Unreachable, WrongUsage
 from cli.local_stack.running_stack import find_running
@@ -13,12 +12,6 @@ _DEFAULT_URL = "http://127.0.0.1:8000"
 
 #: How long a connection may take, and the next bytes of an answer.
 TIMEOUT_S = 30
-
-Url = Annotated[
-    str | None,
-    typer.Option(envvar="CASCADE_URL", help="The server; without it the stack that `cascade up` has started here."),
-]
-Key = Annotated[str | None, typer.Option(envvar="CASCADE_API_KEY", help="An API key, where the server wants one.")]
 
 _Http = TypeVar("_Http", httpx.Client, httpx.AsyncClient)
 

@@ -6,11 +6,22 @@ from typing import Annotated
 
 import typer
 
-from cli.client.sync_client import Key, Url
-from cli.commands.options import Conversation, Json, Keep, Language, Output, Play, SystemPrompt, Voice, given
+from cli.commands.options import (
+    Choices,
+    Conversation,
+    Json,
+    Keep,
+    Key,
+    Language,
+    Output,
+    Play,
+    SystemPrompt,
+    Url,
+    Voice,
+    given,
+)
 from cli.commands.output_files import chosen
 from cli.commands.requests import Words
-from cli.commands.run_one import Choices, run_one
 from cli.errors import WrongUsage
 
 Text = Annotated[str, typer.Argument(help="The text; `-` reads it from standard input.")]
@@ -59,6 +70,8 @@ def say(
 
 
 def _run(words: Words, output: str | None, choices: Choices) -> None:
+    from cli.commands.run_one import run_one  # not at the top: `--help` needs neither httpx nor rich
+
     chosen(output, Path("response.wav"))  # told before anything is sent
     is_saved = output is not None or not choices.play
     run_one(words, choices, (lambda job_id: _file(output, job_id)) if is_saved else None)

@@ -5,15 +5,12 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
 
-from cli.client.sync_client import CascadeClient, Key, Url
+from cli.commands.options import Key, Url
 from cli.errors import WrongUsage
 from cli.terminal.escape import plain
 
-app = typer.Typer(help="Look after tasks that failed for good.", no_args_is_help=True)
+app = typer.Typer(help="Look after tasks that failed for good.", no_args_is_help=True, rich_markup_mode=None)
 
 Job = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
 
@@ -23,7 +20,10 @@ def show_all(
     limit: Annotated[int, typer.Option(help="How many at most.")] = 100, url: Url = None, key: Key = None
 ) -> None:
     """List them, the latest first."""
-    letters = CascadeClient(url, key).ask("GET", "/dead-letters", params={"limit": limit})
+    from rich.console import Console  # not at the top: `--help` needs no rich
+    from rich.table import Column, Table
+
+    letters = _ask(url, key, "GET", "/dead-letters", params={"limit": limit})
     job = Column("job", no_wrap=True, min_width=32)  # whole even where there is little room: `show` and `retry` want it
     table = Table(job, "stage", "failed at", "attempts", "code", "message")
     for letter in letters:
@@ -35,7 +35,10 @@ def show_all(
 @app.command("show")
 def show_one(job: Job, url: Url = None, key: Key = None) -> None:
     """Show what was set aside of a job, with its input."""
-    for letter in CascadeClient(url, key).ask("GET", f"/dead-letters/{_quoted(job)}"):
+    from rich.console import Console  # not at the top: `--help` needs no rich
+    from rich.text import Text
+
+    for letter in _ask(url, key, "GET", f"/dead-letters/{_quoted(job)}"):
         for name, value in (letter | {"failed_at": _time(letter)}).items():
             Console().print(Text(f"{name:10} ", "bold") + plain(value), soft_wrap=True)
 
@@ -43,7 +46,7 @@ def show_one(job: Job, url: Url = None, key: Key = None) -> None:
 @app.command()
 def retry(job: Job, url: Url = None, key: Key = None) -> None:
     """Try a failed job again, from the stage that failed."""
-    CascadeClient(url, key).ask("POST", f"/jobs/{_quoted(job)}/retry")
+    _ask(url, key, "POST", f"/jobs/{_quoted(job)}/retry")
     print(f"{job} is on its way again.")
 
 
@@ -58,7 +61,13 @@ def purge(
     if (job is None) != every:
         raise WrongUsage("Name a job, or say --all.")
     path = f"/dead-letters/{_quoted(job)}" if job is not None else "/dead-letters?jobs=all"
-    print(f"{CascadeClient(url, key).ask('DELETE', path)['purged']} tasks dropped.")
+    print(f"{_ask(url, key, 'DELETE', path)['purged']} tasks dropped.")
+
+
+def _ask(url: str | None, key: str | None, method: str, path: str, **options: Any) -> Any:
+    from cli.client.sync_client import CascadeClient  # not at the top: `--help` needs no httpx
+
+    return CascadeClient(url, key).ask(method, path, **options)
 
 
 def _quoted(job: str) -> str:

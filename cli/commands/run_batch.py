@@ -15,8 +15,9 @@ from rich.text import Text
 from cli.client.async_client import AsyncCascadeClient
 from cli.client.follow_job import answered
 from cli.client.job_events import Event
+from cli.commands.options import Choices
 from cli.commands.requests import Recording
-from cli.commands.run_one import Choices, failure, print_json
+from cli.commands.run_one import failure, print_json
 from cli.errors import CommandError
 from cli.terminal import signals as interrupts
 from cli.terminal.escape import plain_text

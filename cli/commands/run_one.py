@@ -3,28 +3,17 @@
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cli.client.async_client import AsyncCascadeClient
 from cli.client.follow_job import JobFailed, answered
+from cli.commands.options import Choices
 from cli.commands.requests import Question, Recording
 from cli.errors import CommandError
 from cli.terminal import signals as interrupts
 from cli.terminal.job_view import View
 from cli.terminal.playback import Playback, Speaker
-
-
-@dataclass(frozen=True)
-class Choices:
-    """How an answer is wanted."""
-
-    url: str | None
-    key: str | None
-    play: bool = False
-    as_json: bool = False
-    keep: bool = False
 
 
 def run_one(question: Question, choices: Choices, save_to: Callable[[str], Path] | None, **told: Any) -> None:

@@ -7,12 +7,22 @@ from typing import Annotated
 
 import typer
 
-from cli.client.sync_client import Key, Url
-from cli.commands.options import Conversation, Json, Keep, Language, Output, Play, SystemPrompt, Voice, given
+from cli.commands.options import (
+    Choices,
+    Conversation,
+    Json,
+    Keep,
+    Key,
+    Language,
+    Output,
+    Play,
+    SystemPrompt,
+    Url,
+    Voice,
+    given,
+)
 from cli.commands.output_files import beside, chosen, of_each
 from cli.commands.requests import Recording, readable
-from cli.commands.run_batch import run_many
-from cli.commands.run_one import Choices, run_one
 from cli.errors import WrongUsage
 
 
@@ -46,13 +56,15 @@ def talk(
     url: Url = None,
     key: Key = None,
 ) -> None:
-    """Send recordings; what was heard and what is answered is shown as it comes.
+    """Send recordings; transcripts and answers are shown as they arrive.
 
     The spoken answer to question.wav is written to question_response.wav
     beside it, or to where -o says. Texts go to standard output, how it goes
     to standard error. Of several recordings, one that fails stops no other;
     the exit code is then 1, and --json prints one line for each.
     """
+    from cli.commands.run_batch import run_many  # not at the top: `--help` needs neither httpx nor rich
+
     fields = given(language=language, voice=voice, system_prompt=system_prompt, conversation_id=conversation)
     choices = Choices(url, key, play, as_json, keep)
     if route is not Route.STT_LLM_TTS and (play or output is not None):
@@ -76,6 +88,8 @@ def talk(
 
 
 def _run_one(recording: Recording, output: str | None, default: Path, choices: Choices, name: str) -> None:
+    from cli.commands.run_one import run_one  # not at the top: `--help` needs neither httpx nor rich
+
     place = chosen(output, default) if recording.is_spoken else default
     run_one(recording, choices, lambda _job_id: place, file=name)
 

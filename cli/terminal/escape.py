@@ -1,15 +1,19 @@
 """Words of others on a terminal: as they are, and without power over it."""
 
+from typing import TYPE_CHECKING
 from unicodedata import category
 
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.text import Text
 
 #: Line and column, which texts are laid out with, and the marks that join letters or part them.
 _HARMLESS = "\n\t\u200c\u200d"
 
 
-def plain(value: object) -> Text:
+def plain(value: object) -> "Text":
     """`value` without markup and emoji codes, its control characters escaped; nothing for None."""
+    from rich.text import Text  # not at the top: an error message needs `plain_text` alone
+
     return Text(plain_text(value))
 
 

@@ -1,20 +1,10 @@
-"""How the queues stand, as a table."""
+"""Stages and workers as tables."""
 
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from cli.client.sync_client import CascadeClient, Key, Url
 from cli.terminal.escape import plain
-
-
-def show(url: Url = None, key: Key = None) -> None:
-    """Show what waits in each stage and for how long, who works, and how much gets done."""
-    overview = CascadeClient(url, key).ask("GET", "/queues")
-    console = Console()
-    console.print(stages(overview))
-    console.print(workers(overview))
 
 
 def stages(overview: dict[str, Any]) -> Table:

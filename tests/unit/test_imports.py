@@ -1,0 +1,41 @@
+"""Import only what is needed: which modules a command or a service loads when it starts."""
+
+import subprocess
+import sys
+
+import pytest
+
+#: Prints the modules that a program has loaded, each on a line of standard error.
+REPORT = "import atexit, sys; atexit.register(lambda: sys.stderr.write('\\n'.join(sys.modules)));"
+
+
+def run(program: str, *arguments: str) -> tuple[str, set[str]]:
+    """The standard output of a Python program, and the modules that it has loaded."""
+    command = [sys.executable, "-c", REPORT + program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout, set(done.stderr.splitlines())
+
+
+#: Libraries that only a command that runs needs.
+HEAVY = {"httpx", "redis", "rich.console", "structlog", "supervisor.xmlrpc", "pydantic_settings"}
+
+
+def test_the_overview_of_commands_loads_only_the_option_parser():
+    """`cascade --help` loads no library beside the one that reads the command line."""
+    printed, modules = run("from cli.__main__ import main; sys.argv[0] = 'cascade'; main()", "--help")
+    assert printed.startswith("Usage: cascade [OPTIONS] COMMAND")
+    assert not modules & (HEAVY | {"asyncio", "pydantic"})
+
+
+@pytest.mark.parametrize("command", ["up", "demo", "ask", "say", "talk", "watch", "queues", "dead", "dead show"])
+def test_help_of_a_command_does_not_load_its_implementation(command):
+    """`cascade COMMAND --help` loads the command's options, but none of the libraries with which it works."""
+    printed, modules = run("from cli.__main__ import main; sys.argv[0] = 'cascade'; main()", *command.split(), "--help")
+    assert printed.startswith(f"Usage: cascade {command} ")
+    assert not modules & HEAVY  # pydantic is what typer describes options with
+
+
+def test_the_list_of_commands_shows_whole_sentences():
+    """`cascade --help` cuts no command's description off."""
+    printed, _ = run("from cli.__main__ import main; main()", "--help")
+    assert "..." not in printed.partition("Commands:")[2]
