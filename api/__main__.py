@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import structlog
 import uvicorn
 
 from api.app import create_app
 from api.middleware.http_protocol import BoundedProtocol, allow_files
 from api.settings import ApiSettings
 from shared.errors import StartupError
-from shared.logs import configure_logs
+from shared.logs import configure_logs, get_logger
 from shared.settings import CANNOT_START, read_settings
 
 SERVER_OPTIONS: dict[str, Any] = {
@@ -24,13 +23,13 @@ SERVER_OPTIONS: dict[str, Any] = {
 
 
 def main() -> None:
-    settings = read_settings(ApiSettings)
+    settings = read_settings(ApiSettings, "api")
     configure_logs(settings.log_level, "api")
     allow_files()
     try:
         app = create_app(settings)
     except StartupError as error:
-        structlog.get_logger().error(error.code, message=error.public_message)
+        get_logger().error(error.code, message=error.public_message)
         raise SystemExit(CANNOT_START) from None
     uvicorn.run(
         app,

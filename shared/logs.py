@@ -1,38 +1,156 @@
-"""One JSON object a line, on standard error, for our own events and for those of libraries."""
+"""One JSON object a line, on standard error: our own events, those of libraries, warnings and uncaught exceptions."""
 
+import faulthandler
+import fcntl
+import io
 import logging
+import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
-import structlog
+if TYPE_CHECKING:
+    import structlog
 
-_SHARED: list[structlog.typing.Processor] = [
-    structlog.contextvars.merge_contextvars,
-    structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-    structlog.processors.format_exc_info,
-]
+STDERR = 2
 
 
-def configure_logs(level: str, service: str) -> None:
-    """Send everything that this process logs from `level` up to standard error. Call once, at its start."""
+def get_logger() -> "structlog.typing.FilteringBoundLogger":
+    """The logger of this process."""
+    # Not at the top: structlog imports rich where that is installed, a tenth of a second, and a program that only
+    # builds the application logs nothing. A service loads it when it starts, in `configure_logs`.
+    import structlog
+
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+def configure_logs(level: str, service: str, descriptor: int = STDERR) -> None:
+    """Send everything that this process logs from `level` up to a file descriptor. Call at its start."""
+    import structlog
+
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        partial(_add_service, service),
+        structlog.processors.format_exc_info,
+    ]
+    renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
     threshold = logging.getLevelNamesMapping()[level.upper()]
+    output = LineOutput(descriptor)
     structlog.configure(
-        processors=[*_SHARED, structlog.processors.JSONRenderer(ensure_ascii=False)],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # A line and its end are written in one call; PrintLogger makes two.
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, output)),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service)
-
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_SHARED,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(ensure_ascii=False),
-            ],
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     # Libraries are chatty at info: model loading, each HTTP request with its address. Theirs starts at warning.
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
+    _log_what_python_prints()
+
+
+def _add_service(service: str, _logger: Any, _method: str, event: Any) -> Any:
+    # Not a context variable: a thread begins with an empty context.
+    event["service"] = service
+    return event
+
+
+class LineOutput(io.TextIOBase):
+    """A file descriptor to which several threads and processes write whole lines."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def write(self, text: str) -> int:
+        """Write `text`, which is one line or several, in one piece."""
+        # A lone surrogate becomes `\udc80`, which is how JSON writes it.
+        data = text.encode(errors="backslashreplace")
+        # A log that cannot be written, because its disk is full or its reader has gone, fails no request and no task.
+        with self._lock, suppress(OSError), self._exclusive():
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        return len(text)
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Keep other processes out: a pipe takes no more than 4,096 bytes in one piece, and a traceback is longer.
+
+        The kernel releases the lock of a process that dies. A system without locks on pipes goes without.
+        """
+        with suppress(OSError):
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+
+
+class _PrintedLines(io.TextIOBase):
+    """A stand-in for `sys.stderr` that logs each line a library prints there."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        with self._lock:
+            *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            if line.strip():
+                get_logger().warning("stderr_line", message=line)
+        return len(text)
+
+    def fileno(self) -> int:
+        return STDERR
+
+
+def _log_what_python_prints() -> None:
+    """Turn warnings, uncaught exceptions and lines on `sys.stderr` into events."""
+    logging.captureWarnings(True)
+    sys.stderr = _PrintedLines()
+    sys.excepthook = _log_exception
+    threading.excepthook = _log_exception_in_thread
+    sys.unraisablehook = _log_unraisable
+    # Of a process that dies of a signal. Plain text, straight to the descriptor: Python no longer runs.
+    with suppress(OSError):  # a daemon may have no standard error
+        faulthandler.enable(STDERR)
+
+
+def _log_exception(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        get_logger().warning("interrupted")
+    else:
+        get_logger().critical("uncaught_exception", exc_info=(kind, error, traceback))
+
+
+def _log_exception_in_thread(caught: threading.ExceptHookArgs) -> None:
+    name = caught.thread.name if caught.thread else None
+    error = caught.exc_value or caught.exc_type()
+    get_logger().critical(
+        "uncaught_exception_in_thread", thread=name, exc_info=(caught.exc_type, error, caught.exc_traceback)
+    )
+
+
+def _log_unraisable(caught: "sys.UnraisableHookArgs") -> None:
+    error = caught.exc_value or caught.exc_type()
+    get_logger().error(
+        "unraisable_exception",
+        message=caught.err_msg,
+        source=repr(caught.object),
+        exc_info=(caught.exc_type, error, caught.exc_traceback),
+    )

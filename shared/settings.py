@@ -8,6 +8,8 @@ from typing import Literal, TypeVar
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.logs import configure_logs, get_logger
+
 #: Exit status of a process that cannot start as configured: a supervisor must not restart it.
 CANNOT_START = 2
 
@@ -49,12 +51,19 @@ class WorkerSettings(SharedSettings):
 SettingsT = TypeVar("SettingsT", bound=SharedSettings)
 
 
-def read_settings(kind: Callable[[], SettingsT]) -> SettingsT:
-    """Build the settings, or exit with one line for each invalid variable."""
+def read_settings(kind: Callable[[], SettingsT], service: str | None = None) -> SettingsT:
+    """Build the settings, or exit with one line for each invalid variable: printed by a command, logged by a service,
+    which passes its name as `service`."""
     try:
         return kind()
     except ValidationError as error:
+        if service:
+            configure_logs("info", service)  # the level is one of the settings
         for fault in error.errors():
             name = str(fault["loc"][0]).upper() if fault["loc"] else "settings"
-            sys.stderr.write(f"{name}: {fault['msg']}. Correct {name} in the environment or in .env.\n")
+            message = f"{name}: {fault['msg']}. Correct {name} in the environment or in .env."
+            if service:
+                get_logger().error("setting_invalid", message=message)
+            else:
+                sys.stderr.write(f"{message}\n")
         raise SystemExit(CANNOT_START) from None

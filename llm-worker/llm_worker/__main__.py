@@ -9,7 +9,7 @@ from shared.worker.run import run_stage
 
 
 def main() -> None:
-    settings = read_settings(LlmSettings)
+    settings = read_settings(LlmSettings, "llm-worker")
     run_stage("llm", settings, partial(open_llm, settings), concurrency=settings.llm_concurrency)
 
 

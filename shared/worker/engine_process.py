@@ -11,6 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import BrokenExecutor
 from contextlib import asynccontextmanager
+from multiprocessing.connection import Connection
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 import pebble
@@ -19,6 +20,7 @@ from shared.errors import CascadeError, EngineCrashed, EngineTimeout, StartupErr
 from shared.logs import configure_logs
 from shared.queue.messages import WorkerInfo
 from shared.queue.stages import Stage
+from shared.worker.child_output import ChildOutput, redirect_output
 
 
 class Named(Protocol):
@@ -38,7 +40,8 @@ class EngineProcess(Generic[EngineT]):
 
     def __init__(self, load: Callable[[], EngineT], *, service: str, log_level: str) -> None:
         """`load` is called in the child, so it must be picklable: a module's function, or a `partial` of one."""
-        self._arguments = (load, service, log_level)
+        self._output = ChildOutput()
+        self._arguments = (load, service, log_level, self._output.writer)
         self._pool = self._new_pool()
 
     def _new_pool(self) -> pebble.ProcessPool:
@@ -83,7 +86,7 @@ class EngineProcess(Generic[EngineT]):
         except pebble.ProcessExpired as error:
             raise EngineCrashed from error
         except BrokenExecutor as error:  # it crashed while it was loaded, after which this pool serves nobody
-            self.close()
+            self._end_child()
             self._pool = self._new_pool()
             raise EngineCrashed from error
         except TimeoutError as error:
@@ -92,6 +95,10 @@ class EngineProcess(Generic[EngineT]):
 
     def close(self) -> None:
         """End the child, whatever it does."""
+        self._end_child()
+        self._output.close()
+
+    def _end_child(self) -> None:
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
 
@@ -119,13 +126,13 @@ _engine: Any = None
 _failure: CascadeError | None = None
 
 
-def _start(load: Callable[[], Named], service: str, log_level: str) -> None:
+def _start(load: Callable[[], Named], service: str, log_level: str, output: Connection) -> None:
     global _engine, _failure
     # In a session of its own, a signal to the worker's group (Ctrl-C, a process runner's SIGTERM) does not end the
     # engine under a worker that wants to finish its task first.
     os.setsid()
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    configure_logs(log_level, service)
+    configure_logs(log_level, service, redirect_output(output))
     try:
         _engine = load()
     except CascadeError as error:

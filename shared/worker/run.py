@@ -5,11 +5,10 @@ import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-import structlog
 import uvloop
 
 from shared.errors import QueueUnavailable, StartupError
-from shared.logs import configure_logs
+from shared.logs import configure_logs, get_logger
 from shared.queue.queue import Queue
 from shared.queue.stages import Stage
 from shared.settings import CANNOT_START, WorkerSettings
@@ -27,7 +26,7 @@ def run_stage(stage: Stage, settings: WorkerSettings, open_stage: OpenStage, *, 
     try:
         uvloop.run(_serve(settings, open_stage, concurrency))
     except StartupError as error:
-        structlog.get_logger().error(error.code, stage=stage, message=error.public_message)
+        get_logger().error(error.code, stage=stage, message=error.public_message)
         raise SystemExit(CANNOT_START) from None
 
 
@@ -63,9 +62,7 @@ async def _until_answered(queue: Queue) -> None:
         except QueueUnavailable as error:
             reason = str(error.__cause__)  # it is away, or a password or certificate is wrong
             if reason != told:
-                structlog.get_logger().warning(
-                    "queue_unavailable", message="Waiting for Redis at REDIS_URL.", reason=reason
-                )
+                get_logger().warning("queue_unavailable", message="Waiting for Redis at REDIS_URL.", reason=reason)
             told = reason
             await asyncio.sleep(RECONNECT_S)
         else:

@@ -9,7 +9,7 @@ from stt_worker.settings import SttSettings
 
 
 def main() -> None:
-    settings = read_settings(SttSettings)
+    settings = read_settings(SttSettings, "stt-worker")
     run_stage("stt", settings, partial(open_stt, settings))
 
 

@@ -26,6 +26,10 @@ class FakeEngine:
     def crash(self) -> None:
         os.kill(os.getpid(), signal.SIGSEGV)
 
+    def print_as_c_does(self) -> None:
+        os.write(1, b"to standard output\n")
+        os.write(2, b"to standard error\n")
+
     def hang(self) -> None:
         ctypes.PyDLL(None).sleep(60)  # unlike CDLL, this keeps the interpreter's lock
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 
 import pytest
+from structlog.testing import capture_logs
 
 from fakes import engine_in_process
 from fakes.engine_in_process import FakeEngine
@@ -45,6 +46,20 @@ async def test_crashed_engine_is_replaced(process):
     with pytest.raises(EngineCrashed):
         await process.run(FakeEngine.crash, 60)
     assert await process.run(FakeEngine.pid, 10) > 0
+
+
+async def test_output_of_an_engine_is_logged_by_its_worker(process):
+    """Output of an engine's C code, and the stack of its crash, become events in the worker's log."""
+    with capture_logs() as logs:
+        await process.run(FakeEngine.print_as_c_does, 60)
+        with pytest.raises(EngineCrashed):
+            await process.run(FakeEngine.crash, 60)
+        await asyncio.to_thread(process.close)
+    assert {log["event"] for log in logs} == {"child_output"}
+    lines = [log["message"] for log in logs]
+    assert lines[:2] == ["to standard output", "to standard error"]
+    assert "Fatal Python error: Segmentation fault" in lines
+    assert any("in crash" in line for line in lines)
 
 
 async def test_hanging_engine_is_killed(process):

@@ -9,7 +9,7 @@ from tts_worker.settings import TtsSettings
 
 
 def main() -> None:
-    settings = read_settings(TtsSettings)
+    settings = read_settings(TtsSettings, "tts-worker")
     run_stage("tts", settings, partial(open_tts, settings))
 
 
