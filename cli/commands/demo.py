@@ -50,12 +50,13 @@ def _a_stack(data_dir: Path, console: Console) -> Iterator[Stack]:
     log = data_dir / "demo.log"
     data_dir.mkdir(parents=True, exist_ok=True)
     console.print("Starting Redis, the API and three workers …")
-    with log.open("wb") as file:
+    with log.open("ab") as file:
+        begin = file.tell()  # earlier runs stay
         try:
             with running_stack(data_dir, None, log=file.fileno()) as stack:
                 yield stack
         except CommandError:
-            sys.stderr.write(log.read_text(errors="replace"))
+            sys.stderr.write(log.read_bytes()[begin:].decode(errors="replace"))
             raise
 
 

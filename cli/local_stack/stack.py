@@ -20,6 +20,7 @@ from dotenv import dotenv_values
 from supervisor.xmlrpc import SupervisorTransport
 
 from cli.errors import CommandError
+from cli.local_stack.log_relay import LogRelay
 from cli.local_stack.redis_server import find_redis
 
 #: The engines that need no key and no download, for whoever has not chosen others.
@@ -36,7 +37,7 @@ _SUPERVISOR = """\
 nodaemon = true
 logfile = /dev/null
 logfile_maxbytes = 0
-loglevel = error
+loglevel = warn
 pidfile = {runtime}/supervisord.pid
 {user}
 [unix_http_server]
@@ -58,7 +59,7 @@ startsecs = 0
 autorestart = unexpected
 exitcodes = 0,2
 stopwaitsecs = {stop_wait}
-stdout_logfile = /dev/stdout
+stdout_logfile = {log}
 stdout_logfile_maxbytes = 0
 redirect_stderr = true
 """
@@ -88,7 +89,8 @@ class Stack:
 def running_stack(data_dir: Path, port: int | None, *, log: int | None = None) -> Iterator[Stack]:
     """Start everything, wait until each stage is warm, and stop everything when the block is left.
 
-    `port` None takes 8000 or, where that is taken, a free one. `log` is a file descriptor for what the processes print.
+    `port` None takes 8000 or, where that is taken, a free one. `log` is a file descriptor for the processes' log, one
+    JSON object a line; without it standard error.
 
     Raises:
         CommandError: Redis is missing, the port is taken, or a process cannot start.
@@ -117,16 +119,19 @@ def running_stack(data_dir: Path, port: int | None, *, log: int | None = None) -
             "tts-worker": f"{python} -m tts_worker",
         }
         password = secrets.token_hex(16)
-        _write_secret(config, _configuration(runtime, password, programs))
-        command = [python, "-m", "supervisor.supervisord", "-c", str(config)]
-        supervisor = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-        try:
-            stack = Stack(f"http://127.0.0.1:{api_port}", data_dir)
-            _wait_until_ready(stack, supervisor, SupervisorTransport("cascade", password, f"unix://{runtime}/control"))
-            yield stack
-        finally:
-            supervisor.terminate()
-            supervisor.wait()
+        with LogRelay(Path(runtime), [*programs, "supervisor"], sys.stderr.fileno() if log is None else log) as relay:
+            _write_secret(config, _configuration(runtime, password, programs, relay))
+            command = [python, "-m", "supervisor.supervisord", "-c", str(config)]
+            with relay.path("supervisor").open("wb", buffering=0) as own:
+                supervisor = subprocess.Popen(command, env=environment, stdout=own, stderr=own, start_new_session=True)
+            try:
+                stack = Stack(f"http://127.0.0.1:{api_port}", data_dir)
+                transport = SupervisorTransport("cascade", password, f"unix://{runtime}/control")
+                _wait_until_ready(stack, supervisor, transport)
+                yield stack
+            finally:
+                supervisor.terminate()
+                supervisor.wait()
 
 
 def _write_secret(path: Path, text: str) -> None:
@@ -134,7 +139,7 @@ def _write_secret(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def _configuration(runtime: str, password: str, programs: dict[str, str]) -> str:
+def _configuration(runtime: str, password: str, programs: dict[str, str], relay: LogRelay) -> str:
     # Redis starts first and, since stopping goes the other way round, ends last: workers hand back to it what they
     # hold. The others are one group, so that they are told to stop at the same time.
     user = "user = root" if os.geteuid() == 0 else ""
@@ -142,7 +147,8 @@ def _configuration(runtime: str, password: str, programs: dict[str, str]) -> str
     for name, command in programs.items():
         priority = 1 if name == "redis" else 2
         escaped = command.replace("%", "%%")
-        parts.append(_PROGRAM.format(name=name, command=escaped, priority=priority, stop_wait=_STOP_WAIT_S))
+        log = relay.path(name)
+        parts.append(_PROGRAM.format(name=name, command=escaped, priority=priority, stop_wait=_STOP_WAIT_S, log=log))
     services = ",".join(name for name in programs if name != "redis")
     parts.append(f"\n[group:services]\nprograms = {services}\npriority = 2\n")
     return "".join(parts)

@@ -1,5 +1,6 @@
 """The `cascade` command: the whole stack without Docker."""
 
+import json
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import sys
 import time
 import wave
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import httpx
@@ -24,23 +25,27 @@ pytestmark = pytest.mark.redis
 SENTENCE = QUESTION.with_suffix(".txt").read_text().strip()
 
 
-def command(*words: str, data_dir: Path, **settings: str) -> subprocess.Popen[str]:
+def command(*words: str, data_dir: Path, log: Path | None = None, **settings: str) -> subprocess.Popen[str]:
+    """The running command. `log` takes its standard error, which else goes where standard output goes."""
     chosen = ("STT_", "LLM_", "TTS_", "GEMINI_", "OPENAI_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(chosen)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "cli", *words],
-        env=environment | {"DATA_DIR": str(data_dir), "COLUMNS": "200"} | settings,
-        cwd=data_dir.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    with log.open("ab") if log else nullcontext(subprocess.STDOUT) as stderr:
+        return subprocess.Popen(
+            [sys.executable, "-m", "cli", *words],
+            env=environment | {"DATA_DIR": str(data_dir), "COLUMNS": "200"} | settings,
+            cwd=data_dir.parent,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
 
 
 @contextmanager
-def stack(data_dir: Path, *words: str, **settings: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def stack(
+    data_dir: Path, *words: str, log: Path | None = None, **settings: str
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """`cascade up`, with the address that it prints."""
-    up = command("up", *words, data_dir=data_dir, **settings)
+    up = command("up", *words, data_dir=data_dir, log=log, **settings)
     try:
         assert up.stdout is not None
         printed = []
@@ -142,6 +147,55 @@ def test_a_worker_that_is_killed_is_started_again(tmp_path):
         printed, _ = second.communicate(timeout=60)
         assert (second.returncode, "running already" in printed) == (1, True)
     assert not (data_dir / "stack.json").exists()
+
+
+#: What every Python process runs first: each service prints text without an end of line, as C libraries do, and warns.
+PRINTS_TEXT = """
+import os, sys, threading, time, warnings
+
+def chatter():
+    while True:
+        os.write(1, b"half a line, ")
+        os.write(2, b"another half ")
+        time.sleep(0.01)
+        os.write(2, b"and its end" + b"." * 5000 + b"\\n")
+        warnings.warn(f"{time.time()}")
+
+if sys.argv[:1] == ["-m"] and any(name in sys.orig_argv for name in ("api", "stt_worker", "llm_worker", "tts_worker")):
+    threading.Thread(target=chatter, daemon=True).start()
+"""
+
+
+def test_every_line_of_the_log_is_a_json_object_across_crashes_and_restarts(tmp_path):
+    """With all processes writing at once, some of it plain text, a worker killed and the stack started a second time,
+    each line of the log is one JSON object with the keys that ours have, and the first run's lines are still there."""
+    log, data_dir = tmp_path / "up.log", tmp_path / "volume"
+    (tmp_path / "sitecustomize.py").write_text(PRINTS_TEXT)
+    first_run = b""
+    for _ in range(2):
+        with stack(data_dir, log=log, PYTHONPATH=str(tmp_path)) as (url, up):
+            with httpx.Client(base_url=url) as client:
+                jobs = [client.post("/ask", json={"text": f"What is {n} plus 1?"}).json()["job_id"] for n in range(8)]
+                victim = worker(up, "stt_worker")
+                victim.kill()
+                statuses = [client.get(f"/status/{job}", params={"wait": 50}, timeout=60).json() for job in jobs]
+            worker(up, "stt_worker", other_than=victim.pid)
+            wait_until_ready(url)
+        assert {status["status"] for status in statuses} == {"completed"}
+        assert log.read_bytes().startswith(first_run)
+        first_run = log.read_bytes()
+    assert first_run.endswith(b"\n")
+    events = [json.loads(line) for line in first_run.splitlines()]
+    assert all(event.keys() >= {"time", "level", "service", "event"} for event in events)
+    names = {(event["service"], event["event"]) for event in events}
+    assert names >= {
+        ("redis", "redis_message"),
+        ("api", "job_accepted"),
+        ("stt-worker", "worker_ready"),
+        ("stt-worker", "output_line"),
+        ("tts-worker", "task_committed"),
+        ("supervisor", "supervisor_message"),
+    }
 
 
 def test_nobody_else_on_the_machine_can_read_the_queue(tmp_path):
