@@ -2,14 +2,18 @@
 
 from typing import Any
 
-import uvicorn
+from shared.imports import collector_paused
 
-from api.app import create_app
-from api.middleware.http_protocol import BoundedProtocol, allow_files
-from api.settings import ApiSettings
-from shared.errors import StartupError
-from shared.logs import configure_logs, get_logger
-from shared.settings import CANNOT_START, read_settings
+with collector_paused():
+    import uvicorn
+
+    from api.app import create_app
+    from api.middleware.connection_limits import allow_files
+    from api.middleware.http_protocol import BoundedProtocol
+    from api.settings import ApiSettings
+    from shared.errors import StartupError
+    from shared.logs import configure_logs, get_logger
+    from shared.settings import CANNOT_START, read_settings
 
 SERVER_OPTIONS: dict[str, Any] = {
     "loop": "uvloop",

@@ -3,27 +3,30 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
+from shared.imports import collector_paused
 
-from api.dependencies import Services
-from api.intake.upload_slots import UploadSlots
-from api.jobs.audio_formats import Encoding
-from api.jobs.cleanup import run_cleanup
-from api.jobs.job_changes import ChangeListener
-from api.jobs.job_feed import FeedRegistry
-from api.middleware import access as gate
-from api.middleware.drain_body import DrainBodyMiddleware
-from api.middleware.http_protocol import most_listeners
-from api.middleware.security_headers import AnswerHeaders
-from api.problems import render as problems
-from api.routes import admin, audio, conversations, health, jobs, texts, web
-from api.routes.docs import docs_router
-from api.schema import complete
-from api.settings import ApiSettings, listed
-from shared.background import cancel_all, start_background
-from shared.queue.queue import Queue
-from shared.storage.local import LocalStorage
+with collector_paused():
+    from fastapi import FastAPI
+    from starlette.middleware.cors import CORSMiddleware
+
+    from api.dependencies import Services
+    from api.intake.upload_slots import UploadSlots
+    from api.jobs.audio_formats import Encoding
+    from api.jobs.cleanup import run_cleanup
+    from api.jobs.job_changes import ChangeListener
+    from api.jobs.job_feed import FeedRegistry
+    from api.middleware import access as gate
+    from api.middleware.connection_limits import most_listeners
+    from api.middleware.drain_body import DrainBodyMiddleware
+    from api.middleware.security_headers import AnswerHeaders
+    from api.problems import render as problems
+    from api.routes import admin, audio, conversations, health, jobs, texts, web
+    from api.routes.docs import docs_router
+    from api.schema import complete
+    from api.settings import ApiSettings, listed
+    from shared.background import cancel_all, start_background
+    from shared.queue.queue import Queue
+    from shared.storage.local import LocalStorage
 
 #: A caller is told that the queue is unavailable when Redis has stood still for so long.
 PATIENCE_S = 10.0

@@ -2,7 +2,6 @@
 
 import re
 
-from limits import parse_many
 from pydantic import Field, SecretStr, field_validator
 
 from shared.settings import SharedSettings
@@ -80,6 +79,8 @@ class ApiSettings(SharedSettings):
     @field_validator("rate_limit")
     @classmethod
     def _rate(cls, rate: str) -> str:
+        from limits import parse_many  # not at the top: only a RATE_LIMIT that was set is checked
+
         try:
             limits = [] if rate == "off" else parse_many(rate)
         except ValueError:

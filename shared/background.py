@@ -6,9 +6,7 @@ from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import TypeVar
 
-import structlog
-
-log = structlog.get_logger()
+from shared.logs import get_logger
 
 ValueT = TypeVar("ValueT")
 
@@ -25,7 +23,7 @@ def start_background(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
 
 def _stop_on_error(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()):
-        log.critical("background_task_failed", exc_info=error)
+        get_logger().critical("background_task_failed", exc_info=error)
         signal.raise_signal(signal.SIGTERM)
 
 

@@ -3,9 +3,8 @@
 import asyncio
 from functools import partial
 
-import structlog
-
 from shared.errors import QueueUnavailable, QueueUnreadable
+from shared.logs import get_logger
 from shared.queue.queue import Queue
 from shared.storage.storage import Storage
 
@@ -33,16 +32,16 @@ async def run_cleanup(queue: Queue, storage: Storage, retention_s: float) -> Non
             except QueueUnavailable:
                 pass  # the next round will see to it
             except QueueUnreadable as error:
-                structlog.get_logger().error("queue_unreadable", reason=str(error.__cause__))
+                get_logger().error("queue_unreadable", reason=str(error.__cause__))
             except OSError as error:
-                structlog.get_logger().error("housekeeping_failed", reason=error.strerror)
+                get_logger().error("housekeeping_failed", reason=error.strerror)
         await asyncio.sleep(_EVERY_S)
 
 
 async def restore_tasks(queue: Queue) -> None:
     """Put back what has lost its place. It never should have: it is an error wherever it happens."""
     if restored := await queue.audit():
-        structlog.get_logger().error("tasks_restored", tasks=restored)
+        get_logger().error("tasks_restored", tasks=restored)
 
 
 async def expire_jobs(queue: Queue, storage: Storage, retention_s: float) -> int:
@@ -51,7 +50,7 @@ async def expire_jobs(queue: Queue, storage: Storage, retention_s: float) -> int
     for job_id in expired:
         await erase_job(queue, storage, job_id)
     if expired:
-        structlog.get_logger().info("jobs_expired", count=len(expired))
+        get_logger().info("jobs_expired", count=len(expired))
     return len(expired)
 
 

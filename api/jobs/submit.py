@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-import structlog
 from fastapi import Header, Response
 from pydantic import BaseModel, Field
 
@@ -14,6 +13,7 @@ from api.dependencies import Services
 from api.jobs.admission import admit, full
 from api.problems.render import Problem
 from shared.errors import QueueFull
+from shared.logs import get_logger
 from shared.queue import job_fields
 from shared.queue.stages import ends_in_speech, first_task
 
@@ -107,7 +107,7 @@ async def submit(state: Services, own_id: str, order: JobRequest, idempotency_ke
         if (await state.queue.fields(job_id)).get(job_fields.FINGERPRINT) not in (None, order.fingerprint):
             raise Problem(422, "idempotency_key_reused", _REUSED)
     else:
-        structlog.get_logger().info("job_accepted", job=job_id, route=order.route, **order.log)
+        get_logger().info("job_accepted", job=job_id, route=order.route, **order.log)
     return job_id
 
 

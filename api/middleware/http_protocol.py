@@ -1,15 +1,14 @@
-"""Connections: how long a request's head may take, how much of one is read, and how many there may be."""
+"""Connections: how long a request's head may take, and how much of one is read."""
 
-import resource
 import socket
 from asyncio import TimerHandle, Transport
 from collections.abc import Sized
 
-from starlette.types import Scope
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from api.middleware.connection_limits import LISTENS, most_connections
 from api.problems import render as problems
 from api.problems.render import Problem
 
@@ -24,18 +23,6 @@ _MOST_IN_LINE = 32
 
 #: Whoever takes nothing of an answer for so long has gone. A kernel that does not know the option waits on.
 _UNREAD_S = 60
-
-#: Past so many, whoever has kept us waiting longest makes room: for a head, or for an answer to be taken. A connection
-#: can have a third of a megabyte of a body in memory that nobody reads.
-_MOST_CONNECTIONS = 1_000
-
-#: Beside these there may be so many who listen to a job: they send nothing, and cost about 50 kB each.
-_MOST_LISTENERS = 2_000
-
-#: A connection may have a file and a connection to Redis open, a listener a file.
-_FILES_EACH, _FILES_OF_LISTENER = 4, 2
-
-_LISTENS = "listens"
 
 _MALFORMED = Problem(400, "malformed_request", "This is not HTTP/1.1. If it is TLS, ask for http:// here.")
 _TOO_SLOW = Problem(408, "request_stalled", "The head of the request came too slowly. Send it again.")
@@ -141,7 +128,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _is_listening(self) -> bool:
         """A job is being followed; but who does not take what it is sent is like all others who keep us waiting."""
         cycle = self._answering
-        return bool(cycle and not cycle.response_complete and cycle.scope["state"].get(_LISTENS)) and not (
+        return bool(cycle and not cycle.response_complete and cycle.scope["state"].get(LISTENS)) and not (
             self.flow.write_paused or self.transport.is_closing()
         )
 
@@ -178,37 +165,3 @@ class BoundedProtocol(HttpToolsProtocol):
             headers = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
             self.transport.write(STATUS_LINE[problem.status] + headers + b"connection: close\r\n\r\n" + answer.body)
         self.transport.close()
-
-
-def mark_listener(scope: Scope) -> None:
-    """Say that a request is one to listen to a job."""
-    scope.setdefault("state", {})[_LISTENS] = True
-
-
-def most_connections() -> int:
-    """How many that do not listen: as many as the process may have files open for."""
-    return round(_MOST_CONNECTIONS * _share_of_files())
-
-
-def most_listeners() -> int:
-    """How many that do."""
-    return round(_MOST_LISTENERS * _share_of_files())
-
-
-def _share_of_files() -> float:
-    """How many of the files that are wanted the process may open."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 1 if soft == resource.RLIM_INFINITY else min(soft / _files(), 1)
-
-
-def _files() -> int:
-    return _MOST_CONNECTIONS * _FILES_EACH + _MOST_LISTENERS * _FILES_OF_LISTENER
-
-
-def allow_files() -> None:
-    """Let this process open as many files as it may need, where its user may: the usual 1,024 are soon used up."""
-    wanted = _files()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))

@@ -5,10 +5,6 @@ import math
 import time
 from ipaddress import IPv6Address, ip_address
 
-from limits import parse
-from limits.aio.storage import RedisStorage
-from limits.aio.strategies import FixedWindowRateLimiter
-
 from api.problems.render import Problem
 from shared.queue.queue import Queue
 from shared.queue.redis_client import retry_once
@@ -24,6 +20,11 @@ class Rates:
     """Counts requests by client, in windows that begin with a client's first one."""
 
     def __init__(self, limit: str, queue: Queue) -> None:
+        # Not at the top: the library takes a tenth of a second. The server builds this before it accepts a connection.
+        from limits import parse
+        from limits.aio.storage import RedisStorage
+        from limits.aio.strategies import FixedWindowRateLimiter
+
         self._limit = None if limit == "off" else parse(limit)
         pool = queue.redis.client.connection_pool
         storage = RedisStorage("async+redis://", implementation="redispy", key_prefix=_PREFIX, connection_pool=pool)

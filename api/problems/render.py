@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -15,6 +14,7 @@ from starlette.routing import Match
 
 from api.middleware.security_headers import UNLESS_SAID
 from shared.errors import CascadeError, JobNotFound, QueueFull, QueueUnavailable, StorageFull
+from shared.logs import get_logger
 
 _STATUS: dict[type[CascadeError], int] = {JobNotFound: 404, QueueFull: 503, QueueUnavailable: 503, StorageFull: 507}
 
@@ -110,7 +110,7 @@ def answer(error: Problem | CascadeError) -> JSONResponse:
         return _answer(error.status, error.code, error.detail, error.headers)
     status = _STATUS.get(type(error), 500)
     if status == 500:
-        structlog.get_logger().error("request_failed", code=error.code)
+        get_logger().error("request_failed", code=error.code)
     headers = {"Retry-After": str(math.ceil(error.retry_after_s or _RETRY_AFTER_S))} if status == 503 else {}
     return _answer(status, error.code, error.public_message, headers)
 

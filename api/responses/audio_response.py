@@ -3,12 +3,12 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-import structlog
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from api.problems.render import Problem
 from shared.errors import CascadeError
+from shared.logs import get_logger
 
 
 def without_body(media_type: str, filename: str) -> Response:
@@ -48,6 +48,6 @@ class AnswerAudioResponse(StreamingResponse):
                     piece = await anext(pieces, b"")
             except (Problem, CascadeError) as error:
                 # uvicorn closes the connection of an answer that was not completed.
-                structlog.get_logger().info("answer_broken_off", code=error.code)
+                get_logger().info("answer_broken_off", code=error.code)
                 return
             await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,18 +1,18 @@
 """For whoever runs the system: how the queues stand, what was set aside, and trying it again."""
 
+import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-import structlog
 from fastapi import APIRouter, Query, Response
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
 from api.dependencies import ServicesDep
 from api.intake.job_id import JobId
 from api.jobs.admission import admit, full
 from api.problems.render import Problem, responses
-from api.responses.metrics import Metrics
 from shared.errors import JobNotFound, QueueFull
+from shared.logs import get_logger
 from shared.queue.admin import DeadTask, Overview, QueueAdmin
 
 router = APIRouter(tags=["operations"])
@@ -51,8 +51,18 @@ async def queues(state: ServicesDep) -> Overview:
 async def metrics(state: ServicesDep) -> Response:
     """Queues, workers, counts and times, in Prometheus's text format. All replicas tell the same."""
     operations = QueueAdmin(state.queue)
-    told = Metrics(await operations.overview(), await operations.counts())
-    return Response(generate_latest(told), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    overview, counts = await operations.overview(), await operations.counts()
+    return await asyncio.to_thread(_metrics_response, overview, counts)
+
+
+def _metrics_response(overview: Overview, counts: Mapping[str, int]) -> Response:
+    # Not at the top: a service that Prometheus does not watch needs no client of its. In a thread, so that the first
+    # import does not hold up the event loop.
+    from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+    from api.responses.metrics import Metrics
+
+    return Response(generate_latest(Metrics(overview, counts)), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 @router.get("/dead-letters", summary="What was set aside")
@@ -87,7 +97,7 @@ async def purge_all(
 ) -> Purged:
     """Drop every task that was set aside, and its input."""
     purged = await QueueAdmin(state.queue).purge()
-    structlog.get_logger().info("dead_purged", purged=purged)
+    get_logger().info("dead_purged", purged=purged)
     return Purged(purged=purged)
 
 
@@ -116,5 +126,5 @@ async def retry(job_id: JobId, state: ServicesDep) -> Revived:
         raise Problem(*_NOT_FAILED)
     if verdict == "retry_input_erased":
         raise Problem(*_NOTHING_LEFT)
-    structlog.get_logger().info("job_revived", job=job_id)
+    get_logger().info("job_revived", job=job_id)
     return Revived(job_id=job_id, status_url=f"/status/{job_id}")

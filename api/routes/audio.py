@@ -14,7 +14,7 @@ from api.intake.job_id import JobId
 from api.jobs.audio_formats import MEDIA_TYPES, WAV_HEADER_BYTES, Format, as_wav
 from api.jobs.audio_stream import AnswerAudioStream
 from api.jobs.job_feed import JobFeed
-from api.middleware.http_protocol import mark_listener
+from api.middleware.connection_limits import mark_listener
 from api.problems.render import Problem, responses
 from api.responses.audio_file import WavFileResponse, no_answer, removed, text_alone
 from api.responses.audio_response import AnswerAudioResponse, without_body

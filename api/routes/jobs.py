@@ -4,7 +4,6 @@ import asyncio
 from typing import Annotated
 from uuid import uuid4
 
-import structlog
 from fastapi import APIRouter, Query, Request, Response
 
 from api.dependencies import ServicesDep
@@ -16,6 +15,7 @@ from api.jobs.cleanup import erase_job
 from api.jobs.submit import Accepted, IdempotencyKey, JobRequest, accepted, make_room, submit
 from api.problems.render import responses
 from shared.errors import JobNotFound
+from shared.logs import get_logger
 from shared.queue import job_fields
 from shared.queue.job import Job
 from shared.queue.stages import SPEECH_TO_SPEECH, RecordingRoute
@@ -134,4 +134,4 @@ async def delete(job_id: JobId, state: ServicesDep) -> None:
         verdict = await state.queue.cancel(job_id)  # somebody had it tried again meanwhile
     if verdict == "cancelled":
         await asyncio.to_thread(state.storage.erase, job_id)
-    structlog.get_logger().info("job_deleted", job=job_id, verdict=verdict)
+    get_logger().info("job_deleted", job=job_id, verdict=verdict)

@@ -39,3 +39,16 @@ def test_the_list_of_commands_shows_whole_sentences():
     """`cascade --help` cuts no command's description off."""
     printed, _ = run("from cli.__main__ import main; main()", "--help")
     assert "..." not in printed.partition("Commands:")[2]
+
+
+def test_the_application_is_imported_without_what_only_some_requests_need():
+    """`import api.app` loads neither the server nor the libraries of encoders, metrics, rate limits and logs."""
+    _, modules = run("import api.app")
+    assert "fastapi" in modules
+    assert not modules & {"av", "limits", "prometheus_client", "structlog", "rich.console", "uvicorn"}
+
+
+def test_importing_the_application_leaves_the_garbage_collector_on():
+    """The collector pauses only while the application's modules are imported."""
+    printed, _ = run("import gc, api.app; print(gc.isenabled(), gc.get_freeze_count() > 0)")
+    assert printed == "True True\n"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from api.middleware import http_protocol
+from api.middleware import connection_limits, http_protocol
 from support.wait import wait_until
 
 Connect = Callable[[], Any]
@@ -170,7 +170,7 @@ def test_the_oldest_idle_connection_makes_room(
 ) -> None:
     """A new connection above the limit closes the oldest idle one, and leaves those that are being served."""
     monkeypatch.setattr(http_protocol, "_HEAD_S", 30.0)
-    monkeypatch.setattr(http_protocol, "_MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(connection_limits, "_MOST_CONNECTIONS", 5)
     busy_connection = connect()
     body = build_form(('name="audio_file"', wav))
     busy_connection.send(UPLOAD + b"Content-Length: %d\r\n\r\n" % len(body) + body[:-9])
@@ -223,7 +223,7 @@ def test_a_connection_that_does_not_read_makes_room(
 ) -> None:
     """A new connection above the limit closes the one that has left its responses unread for longest."""
     monkeypatch.setattr(http_protocol, "_HEAD_S", 30.0)
-    monkeypatch.setattr(http_protocol, "_MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(connection_limits, "_MOST_CONNECTIONS", 3)
     readers = [connect_without_reading() for _ in range(3)]
     newcomer = connect()
     newcomer.send(HEAD + b"\r\n")
@@ -257,7 +257,7 @@ def test_listeners_do_not_count_as_connections(
 ) -> None:
     """Listeners and followers have a limit of their own, so that other clients find room and the listeners stay
     connected."""
-    monkeypatch.setattr(http_protocol, "_MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(connection_limits, "_MOST_CONNECTIONS", 3)
     body = build_form(('name="audio_file"', wav))
     upload_connection = connect()
     upload_connection.send(UPLOAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
@@ -284,8 +284,8 @@ def test_the_limit_of_open_files_is_raised() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))
     try:
-        assert (http_protocol.most_connections(), http_protocol.most_listeners()) == (50, 100)
-        http_protocol.allow_files()
+        assert (connection_limits.most_connections(), connection_limits.most_listeners()) == (50, 100)
+        connection_limits.allow_files()
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(8_000, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,23 @@
+"""Importing many modules quickly."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Import what the block imports without garbage collection.
+
+    Modules, functions and classes stay for as long as the process does, yet the collector scans all of them again and
+    again while their number grows: a quarter of the time that the API takes to import its libraries. Afterwards they
+    are left out of collections, which are shorter pauses of the event loop.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()
