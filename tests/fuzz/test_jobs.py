@@ -1,4 +1,4 @@
-"""What is read back from Redis: jobs and tasks as the queue wrote them, and as somebody else did."""
+"""Jobs, claims and outcomes with arbitrary texts, and jobs that another program has changed."""
 
 import json
 from typing import Any
@@ -36,8 +36,8 @@ HASHES = st.fixed_dictionaries(
 
 
 @given(HASHES)
-def test_a_job_is_read_as_it_was_written(fields: dict[str, str]) -> None:
-    """No field is lost or mixed up, and what is read survives a trip as JSON."""
+def test_job_is_read_as_it_was_written(fields: dict[str, str]) -> None:
+    """A job keeps every field of its hash, and survives conversion to JSON and back."""
     job = Job.from_hash(fields)
     assert (job.job_id, job.status, job.transcript) == (fields["job_id"], fields["status"], fields.get("transcript"))
     assert round(job.created_at.timestamp() * 1000) == int(fields["created_at"])
@@ -50,8 +50,8 @@ def test_a_job_is_read_as_it_was_written(fields: dict[str, str]) -> None:
 
 
 @given(HASHES, st.data())
-def test_a_job_that_somebody_changed_by_hand_is_read_or_refused(fields: dict[str, str], data: st.DataObject) -> None:
-    """A field too few or of another kind is one of three kinds of error, never a job that claims to be another."""
+def test_changed_job_is_read_or_refused(fields: dict[str, str], data: st.DataObject) -> None:
+    """A job hash with a missing or changed field raises one of three errors, or is still the same job."""
     name = data.draw(st.sampled_from(sorted(fields)))
     value = data.draw(st.none() | TEXT | st.integers().map(str) | st.floats().map(str))
     changed = {key: text for key, text in (fields | {name: value}).items() if text is not None}
@@ -65,8 +65,8 @@ def test_a_job_that_somebody_changed_by_hand_is_read_or_refused(fields: dict[str
 @given(
     st.sampled_from(STAGES), JOB_IDS, st.none() | st.just("join") | st.integers(0, 10**6), st.dictionaries(TEXT, TEXT)
 )
-def test_a_task_is_read_as_it_was_named(stage: Any, job_id: str, part: Any, fields: dict[str, str]) -> None:
-    """Its job and its part come out of its name."""
+def test_claim_is_read_from_a_reply(stage: Any, job_id: str, part: Any, fields: dict[str, str]) -> None:
+    """A claim has the job and the part of its task's name, and the history with the oldest turn first."""
     pairs = [text for pair in fields.items() for text in pair]
     turns = [["Hi", "Ho"], ["Why?", "So."]]  # the latest first
     claim = Claim.read(["begun", task_name(stage, job_id, part), "3", "input", pairs, 0, turns, 5], "token")
@@ -77,17 +77,17 @@ def test_a_task_is_read_as_it_was_named(stage: Any, job_id: str, part: Any, fiel
 
 
 @given(st.lists(st.sampled_from(STAGES), min_size=1, max_size=3, unique=True))
-def test_a_route_is_walked_once_from_end_to_end(stages: list[Any]) -> None:
-    """Each stage leads to the next, and the last to none."""
-    walked = [stages[0]]
-    while (following := stage_after(",".join(stages), walked[-1])) is not None:
-        walked.append(following)
-    assert walked == stages
+def test_stage_after_walks_a_route_to_its_end(stages: list[Any]) -> None:
+    """Each stage of a route leads to the next, and the last to none."""
+    visited = [stages[0]]
+    while (following := stage_after(",".join(stages), visited[-1])) is not None:
+        visited.append(following)
+    assert visited == stages
 
 
 @given(st.text(max_size=30), st.sampled_from(STAGES))
-def test_a_route_without_the_stage_is_an_error(route: str, stage: Any) -> None:
-    """A route that somebody changed by hand does not lead on from where nobody is."""
+def test_stage_that_is_not_on_the_route_is_an_error(route: str, stage: Any) -> None:
+    """The stage after one that the route lacks raises a ValueError."""
     if stage not in route.split(","):
         with pytest.raises(ValueError, match="not in list"):
             stage_after(route, stage)
@@ -102,20 +102,20 @@ def test_a_route_without_the_stage_is_an_error(route: str, stage: Any) -> None:
     st.integers(0),
     st.dictionaries(TEXT, st.integers()),
 )
-def test_an_outcome_reaches_the_script_as_it_is(
+def test_outcome_is_encoded_without_loss(
     fields: dict[str, str],
-    following: list[tuple[str, str]],
+    next_tasks: list[tuple[str, str]],
     parts: tuple[Any, list[str]] | None,
     part: tuple[int, str] | None,
     events: list[EventPayload],
     steps: int,
     counts: dict[str, int],
 ) -> None:
-    """Every text of it, in JSON without the word null, which Lua would take for something."""
-    outcome = Outcome(fields, following, parts, part, events, steps=steps, counts=counts)
+    """An outcome's JSON has every value and no null at its top, which Lua would take for a value."""
+    outcome = Outcome(fields, next_tasks, parts, part, events, steps=steps, counts=counts)
     plain = json.loads(outcome.as_json())
     assert plain["fields"] == fields
-    assert [tuple(task) for task in plain["next"]] == following
+    assert [tuple(task) for task in plain["next"]] == next_tasks
     assert (tuple(plain["parts"]) if "parts" in plain else None) == parts
     assert plain["events"] == [[event.name, event.as_dict()] for event in events]
     assert (plain["steps"], plain["counts"]) == (steps, counts)

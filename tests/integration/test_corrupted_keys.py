@@ -1,4 +1,4 @@
-"""Somebody has written into the queue's keys: no worker dies of it, and whoever waits for the job hears of its end."""
+"""Keys that another program has overwritten: no worker dies of them, and their jobs end."""
 
 import asyncio
 from uuid import uuid4
@@ -17,25 +17,25 @@ pytestmark = pytest.mark.redis
 
 JUNK = b"\xff\xfe{junk}\x00"
 
-#: What an operator may have done to a job: by hand, with a script, or by restoring half a backup.
-MISTAKES = {
-    "the job is a string": lambda redis, job: (redis.delete(KEYS["JOB"] + job), redis.set(KEYS["JOB"] + job, JUNK)),
-    "the tasks are a list": lambda redis, job: (redis.delete(KEYS["TASKS"] + job), redis.rpush(KEYS["TASKS"] + job, 1)),
-    "the events are a string": lambda redis, job: redis.set(KEYS["EVENTS"] + job, JUNK),
-    "the attempts are no number": lambda redis, job: redis.hset(KEYS["JOB"] + job, "attempts:stt", JUNK),
-    "the crashes are no number": lambda redis, job: redis.hset(KEYS["TASKS"] + job, f"crashes:stt:{job}", JUNK),
-    "the route is missing": lambda redis, job: redis.hdel(KEYS["JOB"] + job, "route"),
-    "the status is none of ours": lambda redis, job: redis.hset(KEYS["JOB"] + job, "status", JUNK),
+#: Damage that an operator may do to a job's keys: by hand, with a script, or by restoring half a backup.
+DAMAGES = {
+    "job is a string": lambda redis, job: (redis.delete(KEYS["JOB"] + job), redis.set(KEYS["JOB"] + job, JUNK)),
+    "tasks are a list": lambda redis, job: (redis.delete(KEYS["TASKS"] + job), redis.rpush(KEYS["TASKS"] + job, 1)),
+    "events are a string": lambda redis, job: redis.set(KEYS["EVENTS"] + job, JUNK),
+    "attempts are no number": lambda redis, job: redis.hset(KEYS["JOB"] + job, "attempts:stt", JUNK),
+    "crashes are no number": lambda redis, job: redis.hset(KEYS["TASKS"] + job, f"crashes:stt:{job}", JUNK),
+    "route is missing": lambda redis, job: redis.hdel(KEYS["JOB"] + job, "route"),
+    "status is unknown": lambda redis, job: redis.hset(KEYS["JOB"] + job, "status", JUNK),
     "every field is junk": lambda redis, job: redis.hset(
         KEYS["JOB"] + job, mapping=dict.fromkeys(redis.hkeys(KEYS["JOB"] + job), JUNK)
     ),
-    "the job is gone": lambda redis, job: redis.delete(KEYS["JOB"] + job),
+    "job is deleted": lambda redis, job: redis.delete(KEYS["JOB"] + job),
 }
 
 
 @pytest.fixture
 async def worker(queue):
-    """At work, and alive at the end."""
+    """A running worker, which must still run at the end of the test."""
     worker = Worker(queue, FakeHandler(), max_attempts=2, grace_s=5.0)
     running = asyncio.create_task(worker.run())
     yield worker
@@ -50,27 +50,27 @@ async def until_idle(driver):
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-@pytest.mark.parametrize("moment", ["waiting", "in work"])
-async def test_a_damaged_job_stops_nobody(driver, queue, redis, mistake, moment):
-    """The worker lives on and does the next job, and the damaged one is left in nobody's hands."""
-    begun, go_on = asyncio.Event(), asyncio.Event()
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("moment", ["waiting", "claimed"])
+async def test_damaged_job_stops_no_worker(driver, queue, redis, damage, moment):
+    """A worker goes on to the next job after a damaged one, which no worker holds any more."""
+    claimed, go_on = asyncio.Event(), asyncio.Event()
 
     async def handle(_claim):
-        begun.set()
+        claimed.set()
         await go_on.wait()
         return Outcome({"transcript": "done"})
 
     damaged = await driver.submit()
     if moment == "waiting":
-        MISTAKES[mistake](redis, damaged)
+        DAMAGES[damage](redis, damaged)
         go_on.set()
     worker = Worker(queue, FakeHandler(handle), max_attempts=2, grace_s=5.0)
     running = asyncio.create_task(worker.run())
     try:
-        if moment == "in work":
-            await asyncio.wait_for(begun.wait(), 10)
-            MISTAKES[mistake](redis, damaged)
+        if moment == "claimed":
+            await asyncio.wait_for(claimed.wait(), 10)
+            DAMAGES[damage](redis, damaged)
             go_on.set()
         fine = await driver.submit()
         await until_idle(driver)
@@ -88,8 +88,8 @@ async def test_a_damaged_job_stops_nobody(driver, queue, redis, mistake, moment)
 
 @pytest.mark.parametrize("field", ["first_part", "next_part", "parts_done", "steps:llm:{job}", "join", "input:junk"])
 @pytest.mark.parametrize(("value", "fails"), [(JUNK, False), (b"1e300", True), (b"-5", True)])
-async def test_damaged_numbers_of_an_answer_stop_nobody(driver, queue, redis, field, value, fails, monkeypatch):
-    """However large: Redis does not count up to them, workers live on, and the job comes to some end."""
+async def test_damaged_part_numbers_stop_no_worker(driver, queue, redis, field, value, fails, monkeypatch):
+    """Damaged numbers of an answer's parts, however large, neither block Redis nor stop a worker, and the job ends."""
     monkeypatch.setattr("shared.worker.backoff.BACKOFF_S", 0.001)
     monkeypatch.setattr("shared.worker.worker.SWEEP_S", 0.1)
     monkeypatch.setattr("shared.queue.queue.BLOCK_S", 0.05)
@@ -128,11 +128,11 @@ async def test_damaged_numbers_of_an_answer_stop_nobody(driver, queue, redis, fi
         await asyncio.wait_for(asyncio.gather(*running), 20)
 
 
-@pytest.mark.parametrize("mistake", ["the job is a string", "the attempts are no number"])
-async def test_whoever_waits_for_a_damaged_job_hears_of_its_end(driver, queue, redis, mistake, worker):
-    """It has failed, for a reason with a name, and lies on the dead list."""
+@pytest.mark.parametrize("damage", ["job is a string", "attempts are no number"])
+async def test_damaged_job_fails_with_a_code_and_is_dead_lettered(driver, queue, redis, damage, worker):
+    """A damaged job fails with the code `job_corrupted`, and its task is on the dead list."""
     job_id = await driver.submit()
-    MISTAKES[mistake](redis, job_id)
+    DAMAGES[damage](redis, job_id)
     await until_idle(driver)
     async with asyncio.timeout(10):
         while not redis.llen(KEYS["DEAD"]):  # noqa: ASYNC110
@@ -142,20 +142,21 @@ async def test_whoever_waits_for_a_damaged_job_hears_of_its_end(driver, queue, r
     assert [letter.job_id for letter in await QueueAdmin(queue).dead_letters()] == [job_id]
 
 
-async def test_a_number_past_counting_does_not_keep_redis_busy(driver, queue, redis):
-    """To which one can be added, and it is the same: an answer that begins there and has no parts is joined."""
+async def test_part_number_beyond_exact_integers_does_not_block_redis(driver, queue, redis):
+    """An answer whose first part has a number so large that adding 1 does not change it is joined without a loop over
+    its numbers."""
     job_id, claim = await driver.reach_llm()
     await queue.commit_partial("llm-1", claim, Outcome(parts=("tts", ["a"])))
     redis.hset(KEYS["TASKS"] + job_id, "next_part", "1e300")
     await queue.reschedule("llm-1", claim, 0, "model_unavailable", crashed=False)
     await queue.promote()
-    again = await driver.claim("llm-1", "llm")
-    assert await queue.commit("llm-1", again, Outcome(parts=("tts", []))) == "committed"
+    second = await driver.claim("llm-1", "llm")
+    assert await queue.commit("llm-1", second, Outcome(parts=("tts", []))) == "committed"
     assert (await driver.claim("tts-1", "tts")).input == "[]"
 
 
-async def test_a_worker_outlives_a_list_that_is_none(driver, queue, redis, worker):
-    """It waits until somebody has put that right, and then goes on."""
+async def test_worker_outlives_a_queue_key_of_another_type(driver, queue, redis, worker):
+    """A worker whose stage's list is a string waits until an operator removes it, and then does the next job."""
     redis.delete(KEYS["QUEUE"] + "stt")
     redis.set(KEYS["QUEUE"] + "stt", JUNK)
     redis.set(KEYS["DELAYED"], JUNK)
@@ -168,8 +169,8 @@ async def test_a_worker_outlives_a_list_that_is_none(driver, queue, redis, worke
             await asyncio.sleep(0.05)
 
 
-async def test_a_list_that_is_none_harms_no_job_in_work(driver, queue, redis):
-    """What a worker has in its hands is not to blame for it."""
+async def test_queue_key_of_another_type_fails_no_running_job(driver, queue, redis):
+    """A job that a worker runs while its stage's list is a string completes."""
     go_on = asyncio.Event()
 
     async def handle(_claim):
@@ -191,16 +192,16 @@ async def test_a_list_that_is_none_harms_no_job_in_work(driver, queue, redis):
     assert (await queue.job(job_id)).status == "completed"
 
 
-async def test_where_the_first_parts_stand_may_be_anything(driver, queue, redis):
-    """They go before all others then."""
+async def test_damaged_marker_of_first_parts_is_ignored(driver, queue, redis):
+    """First parts go to the front of the list where the key with the last of them is no string."""
     redis.rpush(KEYS["AHEAD"] + "tts", JUNK)
     job_id = await driver.reach_tts(2)
     assert (await driver.claim("tts-1", "tts")).task == f"tts:{job_id}:0"
 
 
 @pytest.mark.parametrize("key", ["DONE", "WORKERS", "COUNTS"])
-async def test_what_is_no_job_s_own_harms_none(driver, queue, redis, key):
-    """Where counts and heartbeats are kept there may be anything: tasks are begun and committed."""
+async def test_damaged_key_that_jobs_share_fails_no_job(driver, queue, redis, key):
+    """Tasks are claimed and committed where the key of counters or heartbeats is a string."""
     job_id = await driver.submit()
     await driver.enlist("stt-1")
     redis.delete(KEYS[key])
@@ -210,26 +211,26 @@ async def test_what_is_no_job_s_own_harms_none(driver, queue, redis, key):
     assert (await queue.job(job_id)).status == "completed"
 
 
-async def test_what_cannot_be_stored_changes_nothing(driver, queue):
-    """Half a character is no text that Redis can be told; the task stays in its worker's hands, to be set aside."""
+async def test_commit_that_cannot_be_encoded_changes_nothing(driver, queue):
+    """A commit with half a surrogate pair raises QueueUnreadable, and the task stays held and can be dead-lettered."""
     await driver.submit()
     claim = await driver.claim("stt-1")
     with pytest.raises(QueueUnreadable):
         await queue.commit("stt-1", claim, Outcome({"transcript": "\ud83d"}))
-    assert driver.everywhere() == [claim.task]
+    assert driver.placed_tasks() == [claim.task]
     assert await queue.dead_letter("stt-1", claim, "engine_failed", "It broke.") == "buried"
 
 
-async def test_a_job_that_could_not_be_read_is_not_tried_again(driver, queue, redis):
-    """What it would need has gone with its hash."""
+async def test_quarantined_job_cannot_be_retried(driver, queue, redis):
+    """A retry of a job that could not be read is refused: its hash is gone, and with it what a retry needs."""
     job_id = await driver.submit()
     claim = await driver.claim("stt-1")
     assert await queue.quarantine("stt-1", claim.task)
     assert await QueueAdmin(queue).retry_job(job_id, max_live=1000) == "retry_input_erased"
 
 
-async def test_a_job_that_cannot_be_read_is_an_error_of_ours(driver, queue, redis):
-    """Not a library's: whoever asks can tell it from a Redis that is away."""
+async def test_job_of_another_type_raises_queue_unreadable(driver, queue, redis):
+    """A job hash that is a string raises QueueUnreadable, distinct from a Redis that cannot be reached."""
     job_id = await driver.submit()
     redis.delete(KEYS["JOB"] + job_id)
     redis.set(KEYS["JOB"] + job_id, JUNK)
@@ -247,38 +248,38 @@ async def test_a_job_that_cannot_be_read_is_an_error_of_ours(driver, queue, redi
         ("duration_s", "x"),
     ],
 )
-async def test_a_field_that_makes_no_sense_is_an_error_of_ours(driver, queue, redis, field, value):
-    """Whatever it holds, it is told by the same word."""
+async def test_invalid_field_raises_queue_unreadable(driver, queue, redis, field, value):
+    """A job field with a value of another type raises QueueUnreadable."""
     job_id = await driver.submit()
     redis.hset(KEYS["JOB"] + job_id, field, value)
     with pytest.raises(QueueUnreadable):
         await queue.job(job_id)
 
 
-@pytest.mark.parametrize("mistake", ["the job is a string", "the tasks are a list", "every field is junk"])
-async def test_a_damaged_job_is_forgotten_like_any(driver, queue, redis, mistake):
-    """It would otherwise keep all that ended after it from being forgotten."""
+@pytest.mark.parametrize("damage", ["job is a string", "tasks are a list", "every field is junk"])
+async def test_damaged_job_can_be_erased(driver, queue, redis, damage):
+    """Erasing a damaged job removes all its keys; otherwise it would stop the cleanup of every job that ended later."""
     job_id = await driver.submit()
     claim = await driver.claim("stt-1")
-    await queue.dead_letter("stt-1", claim, "no_speech", "Nobody speaks.")
-    MISTAKES[mistake](redis, job_id)
+    await queue.dead_letter("stt-1", claim, "no_speech", "No speech.")
+    DAMAGES[damage](redis, job_id)
     assert await queue.erase(job_id)
     assert [key for key in redis.keys("*") if job_id in key] == []
     assert redis.zcard(KEYS["ENDED"]) == 0
 
 
-async def test_only_who_holds_a_task_can_set_it_aside(driver, queue):
-    """A repeated or late call changes nothing."""
+async def test_only_the_holder_of_a_task_can_quarantine_it(driver, queue):
+    """A quarantine by another worker, or a repeated one, changes nothing."""
     await driver.submit()
     claim = await driver.claim("stt-1")
     assert not await queue.quarantine("stt-2", claim.task)
     assert await queue.quarantine("stt-1", claim.task)
     assert not await queue.quarantine("stt-1", claim.task)
-    assert driver.everywhere() == [claim.task]
+    assert driver.placed_tasks() == [claim.task]
 
 
-async def test_one_damaged_job_does_not_keep_the_audit_from_the_others(driver, queue, redis):
-    """It fails, and what others have lost is put back."""
+async def test_audit_continues_past_a_damaged_job(driver, queue, redis):
+    """The audit fails a damaged job and restores the lost task of another one."""
     damaged, lost = await driver.submit(), await driver.submit()
     redis.delete(KEYS["TASKS"] + damaged, KEYS["QUEUE"] + "stt")
     redis.set(KEYS["TASKS"] + damaged, JUNK)

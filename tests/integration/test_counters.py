@@ -1,4 +1,4 @@
-"""What is counted for whoever watches the system."""
+"""The counters behind `GET /metrics`."""
 
 import pytest
 
@@ -15,50 +15,51 @@ def counts(queue):
     return QueueAdmin(queue).counts
 
 
-async def test_a_job_is_counted_from_its_acceptance_to_its_end(driver, queue, counts):
-    """Its tasks, its end, and the times that its status tells, each once."""
+async def test_job_is_counted_from_its_acceptance_to_its_end(driver, queue, counts):
+    """A completed job counts once in its acceptance, its tasks, its end and its times, and these equal its timings."""
     job_id = await driver.reach_tts(2)
     driver.redis.hincrby(KEYS["JOB"] + job_id, "created_at", -2000)
     driver.redis.hincrby(KEYS["JOB"] + job_id, "queued_at:stt", -700)
     for part in range(2):
-        spoken = await driver.claim("tts-1", "tts")
-        assert await queue.commit("tts-1", spoken, Outcome(part=(part, f"{part}.wav"))) == "committed"
+        claim = await driver.claim("tts-1", "tts")
+        assert await queue.commit("tts-1", claim, Outcome(part=(part, f"{part}.wav"))) == "committed"
     join = await driver.claim("tts-1", "tts")
     assert "ended:completed" not in await counts()
     assert await queue.commit("tts-1", join, Outcome({"audio_path": "whole.wav"})) == "committed"
 
-    told, timings = await counts(), (await queue.job(job_id)).timings
-    assert {name: told[name] for name in ("accepted", "ended:completed", "done:stt", "done:llm", "done:tts")} == {
+    counted = await counts()
+    timings = (await queue.job(job_id)).timings
+    assert {name: counted[name] for name in ("accepted", "ended:completed", "done:stt", "done:llm", "done:tts")} == {
         "accepted": 1,
         "ended:completed": 1,
         "done:stt": 1,
         "done:llm": 1,
         "done:tts": 3,
     }
-    assert (told["first_audio:2500"], told["total:2500"], told["waited:stt:1000"]) == (1, 1, 1)
-    assert told["first_audio:sum"] == round(timings.first_audio_s * 1000)
-    assert told["total:sum"] == round(timings.total_s * 1000)
+    assert (counted["first_audio:2500"], counted["total:2500"], counted["waited:stt:1000"]) == (1, 1, 1)
+    assert counted["first_audio:sum"] == round(timings.first_audio_s * 1000)
+    assert counted["total:sum"] == round(timings.total_s * 1000)
     for stage, timing in timings.stages.items():
-        assert told[f"waited:{stage}:sum"] == round(timing.waited_s * 1000)
-        assert told[f"worked:{stage}:sum"] == round(timing.worked_s * 1000)
-        buckets = [name for name in told if name.startswith(f"worked:{stage}:") and not name.endswith(":sum")]
-        assert sum(told[name] for name in buckets) == 1
+        assert counted[f"waited:{stage}:sum"] == round(timing.waited_s * 1000)
+        assert counted[f"worked:{stage}:sum"] == round(timing.worked_s * 1000)
+        buckets = [name for name in counted if name.startswith(f"worked:{stage}:") and not name.endswith(":sum")]
+        assert sum(counted[name] for name in buckets) == 1
 
 
-async def test_what_is_committed_again_counts_once(driver, queue, counts):
-    """The first reply was lost, and the call is repeated."""
+async def test_repeated_commit_counts_once(driver, queue, counts):
+    """A commit that is repeated because its reply was lost increases the counters once."""
     await driver.submit()
     claim = await driver.claim("stt-1")
     outcome = Outcome(counts={"stt_strategy:short_8": 1, "stt_fallback_reason:silent": 2})
     verdicts = [await queue.commit("stt-1", claim, outcome) for _ in range(2)]
     assert verdicts == ["committed", "stale"]
-    told = await counts()
-    assert (told["reported:stt_strategy:short_8"], told["reported:stt_fallback_reason:silent"]) == (1, 2)
-    assert (told["done:stt"], told["ended:completed"], told["total:sum"] >= 0) == (1, 1, True)
+    counted = await counts()
+    assert (counted["reported:stt_strategy:short_8"], counted["reported:stt_fallback_reason:silent"]) == (1, 2)
+    assert (counted["done:stt"], counted["ended:completed"], counted["total:sum"] >= 0) == (1, 1, True)
 
 
-async def test_what_comes_too_late_is_not_counted(driver, queue, counts):
-    """A worker that was paused, and one whose job was cancelled."""
+async def test_late_commit_is_not_counted(driver, queue, counts):
+    """A stale commit, and one of a job that has ended, increases no counter."""
     outcome = Outcome(counts={"stt_strategy:full": 1})
     job_id = await driver.submit()
     paused = await driver.claim("stt-1")
@@ -67,23 +68,23 @@ async def test_what_comes_too_late_is_not_counted(driver, queue, counts):
     assert await queue.commit("stt-1", paused, outcome) == "stale"
     driver.redis.hset(KEYS["JOB"] + job_id, "status", "failed")
     assert await queue.commit("stt-2", current, outcome) == "over"
-    told = await counts()
-    assert not any(name.startswith(("reported:", "done:")) for name in told)
+    counted = await counts()
+    assert not any(name.startswith(("reported:", "done:")) for name in counted)
 
 
-async def test_what_goes_wrong_is_counted(driver, queue, counts):
-    """Retries, work of dead workers, and what is set aside, by stage and reason."""
+async def test_retries_reclaims_and_dead_letters_are_counted(driver, queue, counts):
+    """Rescheduled, reclaimed and dead-lettered tasks are counted by stage, the latter by their error code too."""
     await driver.submit()
     await queue.reschedule("stt-1", await driver.claim("stt-1"), 0, "model_unavailable", crashed=False)
     await queue.promote()
     await driver.claim("stt-1")
     await queue.reclaim()
-    driver.let_die("stt-1")
+    driver.expire_lease("stt-1")
     assert len(await queue.reclaim()) == 1
-    await queue.dead_letter("stt-2", await driver.claim("stt-2"), "no_speech", "Nobody speaks.")
+    await queue.dead_letter("stt-2", await driver.claim("stt-2"), "no_speech", "No speech.")
     await queue.cancel(await driver.submit())
-    told = await counts()
-    assert told == {
+    counted = await counts()
+    assert counted == {
         "accepted": 2,
         "retried:stt": 1,
         "reclaimed:stt": 1,
@@ -93,27 +94,27 @@ async def test_what_goes_wrong_is_counted(driver, queue, counts):
     }
 
 
-async def test_a_repeated_upload_is_accepted_once(driver, counts):
-    """As the job is."""
+async def test_repeated_submit_counts_as_one_accepted_job(driver, counts):
+    """A repeated submit of one job counts as one accepted job."""
     job_id = await driver.submit()
     await driver.submit(job_id=job_id)
     assert (await counts())["accepted"] == 1
 
 
-async def test_engines_cannot_count_under_any_number_of_names(driver, queue, counts):
-    """Each is a time series for whoever watches. Known ones count on, and so does what is ours."""
+async def test_engines_can_add_a_limited_number_of_counters(driver, queue, counts):
+    """Engines can add counters up to a limit, as each is a time series; existing counters still increase past it."""
     names = {f"name_{number}": 1 for number in range(MOST_COUNTS + 100)}
     for _ in range(2):
         await driver.submit()
         assert await queue.commit("stt-1", await driver.claim("stt-1"), Outcome(counts=names)) == "committed"
-    told = await counts()
-    reported = [number for name, number in told.items() if name.startswith("reported:")]
-    assert (len(reported) < MOST_COUNTS, set(reported), told["done:stt"]) == (True, {2}, 2)
+    counted = await counts()
+    numbers = [number for name, number in counted.items() if name.startswith("reported:")]
+    assert (len(numbers) < MOST_COUNTS, set(numbers), counted["done:stt"]) == (True, {2}, 2)
 
 
 @pytest.mark.parametrize("name", ["", "two words", 'a"b', "a\nb", "ä", "x" * 65, "{}"])
-async def test_names_are_words(driver, queue, counts, name):
-    """Others are passed over, and the job goes on."""
+async def test_counter_with_an_invalid_name_is_ignored(driver, queue, counts, name):
+    """A counter whose name is no short word, or that would decrease, is ignored, and the others are counted."""
     job_id = await driver.submit()
     outcome = Outcome(next=[(task_name("llm", job_id), "")], counts={name: 1, "word": 1, "less": -1})
     assert await queue.commit("stt-1", await driver.claim("stt-1"), outcome) == "committed"

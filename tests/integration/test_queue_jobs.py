@@ -1,4 +1,4 @@
-"""Submitting, ending, cancelling and forgetting jobs."""
+"""Submitting, completing, cancelling and erasing jobs, and Redis outages in between."""
 
 import asyncio
 import random
@@ -21,8 +21,8 @@ from shared.queue.stages import task_name
 pytestmark = pytest.mark.redis
 
 
-async def test_a_job_passes_its_route_and_completes(driver, queue):
-    """From upload to answer, each step leaves its results, and nothing is left over at the end."""
+async def test_job_passes_its_route_and_completes(driver, queue):
+    """A job on the whole route has the results of each stage, and no task is left over when it completes."""
     job_id = await driver.reach_tts(segments=2)
     for index in range(2):
         claim = await driver.claim("tts-1", "tts")
@@ -48,40 +48,40 @@ async def test_a_job_passes_its_route_and_completes(driver, queue):
     ]
 
 
-async def test_a_repeated_submit_makes_one_job(driver, queue):
-    """The API may say it again when the reply was lost."""
+async def test_repeated_submit_makes_one_job(driver, queue):
+    """A submit that the API repeats because its reply was lost makes one job."""
     job_id = uuid4().hex
     for _ in range(3):
-        made = await queue.submit(job_id, {"route": "stt"}, [(task_name("stt", job_id), "")], max_live=1)
-        assert made == job_id
-    assert driver.everywhere() == [f"stt:{job_id}"]
+        accepted = await queue.submit(job_id, {"route": "stt"}, [(task_name("stt", job_id), "")], max_live=1)
+        assert accepted == job_id
+    assert driver.placed_tasks() == [f"stt:{job_id}"]
 
 
-async def test_an_idempotency_key_leads_to_the_first_job(driver, queue):
-    """An upload that is repeated with its key does no second work, until the first job has been erased."""
+async def test_repeated_idempotency_key_returns_the_first_job(driver, queue):
+    """A repeated Idempotency-Key returns the first job and adds no task, until that job has been erased."""
     first = await driver.submit(idempotency_key="k")
     second = uuid4().hex
-    again = await queue.submit(second, {}, [(task_name("stt", second), "")], max_live=9, idempotency_key="k")
-    assert again == first
-    assert driver.everywhere() == [f"stt:{first}"]
+    accepted = await queue.submit(second, {}, [(task_name("stt", second), "")], max_live=9, idempotency_key="k")
+    assert accepted == first
+    assert driver.placed_tasks() == [f"stt:{first}"]
     await queue.cancel(first)
     await queue.erase(first)
     await driver.submit(idempotency_key="k")
 
 
-async def test_one_job_more_than_allowed_is_refused(driver, queue):
-    """A refused job leaves nothing, and an ended one makes room."""
+async def test_submit_is_refused_at_the_limit_of_live_jobs(driver, queue):
+    """A refused job leaves no task, and a job that ends makes room for another."""
     first = await driver.submit(max_live=1)
     with pytest.raises(QueueFull):
         await driver.submit(max_live=1)
-    assert driver.everywhere() == [f"stt:{first}"]
+    assert driver.placed_tasks() == [f"stt:{first}"]
     await queue.cancel(first)
     await driver.submit(max_live=1)
 
 
 @pytest.mark.parametrize("place", ["waiting", "held", "begun", "delayed", "segments"])
-async def test_cancel_takes_a_job_out_of_every_place(driver, queue, place):
-    """Wherever its tasks are, they go; the text is erased; a late commit brings nothing back."""
+async def test_cancel_removes_the_tasks_of_a_job_from_every_place(driver, queue, place):
+    """Cancelling removes a job's tasks wherever they are and erases its text; a late commit restores neither."""
     claim = None
     if place == "segments":
         job_id = await driver.reach_tts(segments=3)
@@ -97,7 +97,7 @@ async def test_cancel_takes_a_job_out_of_every_place(driver, queue, place):
             await queue.reschedule("stt-1", claim, 60, "x", crashed=False)
 
     assert await queue.cancel(job_id) == "cancelled"
-    if place == "held":  # not begun, so nobody knew whose hands it was in: its worker drops it
+    if place == "held":  # no attempt, so no script knew which worker holds it: that worker drops it
         assert await queue.begin("stt-1", "stt", "token", f"stt:{job_id}") is None
     assert driver.places() == {}
     if claim:
@@ -109,16 +109,16 @@ async def test_cancel_takes_a_job_out_of_every_place(driver, queue, place):
     assert (await queue.events(job_id))[-1]["event"] == "cancelled"
 
 
-async def test_cancel_says_what_it_found(driver, queue):
-    """A job that has ended is left as it is, and an unknown one is no error."""
+async def test_cancel_changes_no_ended_or_unknown_job(driver, queue):
+    """Cancelling an ended or an unknown job changes nothing and is no error."""
     job_id = await driver.submit()
     await queue.cancel(job_id)
     assert await queue.cancel(job_id) == "over"
     assert await queue.cancel(uuid4().hex) == "gone"
 
 
-async def test_forget_erases_an_ended_job_only(driver, queue):
-    """Every key of the job goes, its dead tasks too; a live job stays."""
+async def test_erase_removes_an_ended_job_only(driver, queue):
+    """Erasing an ended job removes all its keys and dead letters; a live job stays."""
     job_id = await driver.submit()
     assert await queue.erase(job_id) is False
     claim = await driver.claim("stt-1")
@@ -130,8 +130,8 @@ async def test_forget_erases_an_ended_job_only(driver, queue):
     assert driver.redis.zcard(KEYS["ENDED"]) == 0
 
 
-async def test_jobs_are_listed_by_when_they_ended(driver, queue):
-    """Retention counts from the end of a job by Redis's clock."""
+async def test_ended_before_lists_jobs_by_their_end(driver, queue):
+    """The jobs past retention are those that ended before it by Redis's clock, however old a live job is."""
     live, ended = await driver.submit(), await driver.submit()
     await queue.cancel(ended)
     await asyncio.sleep(0.01)
@@ -141,8 +141,8 @@ async def test_jobs_are_listed_by_when_they_ended(driver, queue):
     assert live not in await queue.ended_before(0)
 
 
-async def test_changes_are_told_as_they_happen(driver, queue):
-    """Whoever listens hears of each step of each job."""
+async def test_changes_yields_a_job_at_each_of_its_events(driver, queue):
+    """A subscriber receives a job's id at each of its events."""
     changes = queue.changes()
     assert await anext(changes) == ""
     job_id = await driver.submit()
@@ -152,8 +152,8 @@ async def test_changes_are_told_as_they_happen(driver, queue):
     await changes.aclose()
 
 
-async def test_no_redis_is_an_error_of_ours():
-    """Nobody outside the queue needs to know redis-py's exceptions."""
+async def test_unreachable_redis_raises_queue_unavailable():
+    """A Redis that cannot be reached raises QueueUnavailable, not an exception of redis-py."""
     queue = Queue.connect("redis://127.0.0.1:1/0")
     with pytest.raises(QueueUnavailable):
         await queue.ping()
@@ -162,8 +162,8 @@ async def test_no_redis_is_an_error_of_ours():
     await queue.close()
 
 
-async def test_a_redis_that_refuses_us_is_not_answering(queue, driver):
-    """A password that was set, or memory that is full, is an outage like another, and ends like one."""
+async def test_redis_without_memory_raises_queue_unavailable(queue, driver):
+    """A Redis whose memory is full raises QueueUnavailable, and serves again when it has room."""
     await queue.ping()
     driver.redis.config_set("maxmemory", "1")
     driver.redis.config_set("maxmemory-policy", "noeviction")
@@ -175,8 +175,9 @@ async def test_a_redis_that_refuses_us_is_not_answering(queue, driver):
     await driver.submit()
 
 
-async def test_a_refusal_is_known_wherever_the_client_tells_it(queue, driver):
-    """In a script, alone, or amid what a claim sends at once, where the client library puts its own words before it."""
+async def test_refusal_in_a_script_or_pipeline_raises_queue_unavailable(queue, driver):
+    """A refused write raises QueueUnavailable in a script, in a command, and in a claim's two commands, whose error may
+    be quoted in another one."""
     await driver.submit()
     await driver.enlist("stt-1")
     driver.redis.config_set("min-replicas-to-write", 1)
@@ -189,8 +190,8 @@ async def test_a_refusal_is_known_wherever_the_client_tells_it(queue, driver):
     assert await queue.claim("stt-1", "stt", "t") is not None
 
 
-async def test_a_busy_redis_is_not_answering(queue, driver, shared_redis):
-    """While somebody's script takes too long, every job is where it was."""
+async def test_busy_redis_raises_queue_unavailable(queue, driver, shared_redis):
+    """A claim raises QueueUnavailable while another client's script blocks Redis, and the task can be claimed later."""
     await driver.submit()
     await driver.enlist("stt-1")
     before = driver.redis.config_get("lua-time-limit")["lua-time-limit"]
@@ -208,7 +209,7 @@ async def test_a_busy_redis_is_not_answering(queue, driver, shared_redis):
 
 
 def end_script(redis: Redis) -> None:
-    """Kill what runs, and wait until it has noticed."""
+    """Kill the running script, and wait until Redis serves again."""
     redis.script_kill()
     while True:
         with suppress(exceptions.ResponseError):  # BUSY
@@ -217,40 +218,40 @@ def end_script(redis: Redis) -> None:
         time.sleep(0.01)
 
 
-async def test_a_connection_that_broke_while_idle_is_not_noticed(queue, driver):
-    """After Redis was started anew, the first request on each old connection is served all the same."""
+async def test_connection_that_broke_while_idle_is_replaced(queue, driver):
+    """The first command on a connection that broke while idle, as when Redis was restarted, succeeds."""
     await queue.ping()
     driver.redis.client_kill_filter(_type="normal", skipme=True)
     await queue.ping()
 
 
-async def test_a_cancellation_is_never_lost(queue):
-    """Whenever in a command it comes, the task that is told to end does end."""
-    chance = random.Random(1)
+async def test_cancellation_during_a_command_is_never_lost(queue):
+    """An asyncio task that is cancelled at any moment of a command ends."""
+    rng = random.Random(1)
     for _ in range(200):
-        task = asyncio.create_task(_ask_for_ever(queue))
-        await asyncio.sleep(chance.random() * 0.003)
+        task = asyncio.create_task(_read_for_ever(queue))
+        await asyncio.sleep(rng.random() * 0.003)
         task.cancel()
         done, _ = await asyncio.wait([task], timeout=1)
         assert done
 
 
-async def _ask_for_ever(queue: Queue) -> None:
+async def _read_for_ever(queue: Queue) -> None:
     while True:
-        await queue.fields("nobody")
+        await queue.fields("unknown")
 
 
-async def test_a_listener_that_is_told_to_end_does(queue):
-    """A cancellation is not lost between two messages either."""
+async def test_cancellation_of_a_subscriber_is_never_lost(queue):
+    """A subscriber that is cancelled while it waits for a message ends."""
 
-    async def listen() -> None:
+    async def subscribe() -> None:
         async for _ in queue.changes():
             pass
 
-    chance = random.Random(2)
+    rng = random.Random(2)
     for _ in range(30):
-        task = asyncio.create_task(listen())
-        await asyncio.sleep(chance.random() * 0.01)
+        task = asyncio.create_task(subscribe())
+        await asyncio.sleep(rng.random() * 0.01)
         task.cancel()
         done, _ = await asyncio.wait([task], timeout=3)
         assert done

@@ -1,4 +1,4 @@
-"""An answer that is spoken while it is being written: steps, parts, their join, and what is taken back."""
+"""Answers synthesized while they are written: steps, parts, their join, and discarded generations."""
 
 from dataclasses import replace
 
@@ -16,65 +16,65 @@ pytestmark = pytest.mark.redis
 
 
 def step(number: int, *texts: str) -> Outcome:
-    """What the language model's stage records: what it has written so far, and what of it is to be spoken."""
+    """Return a step of the LLM stage: the answer's text so far, and new parts for the TTS stage."""
     return Outcome({"response": f"text {number}"}, parts=("tts", texts), events=[TextEvent("x")], steps=number)
 
 
-async def told(queue, job_id):
-    """What happened, without what every job goes through."""
+async def answer_events(queue, job_id):
+    """Return the names of the job's events, without those that every job has."""
     names = [event["event"] for event in await queue.events(job_id)]
     return [name for name in names if name not in ("pending", "processing", "stage_done")]
 
 
-async def speak(driver, queue, worker="tts-1"):
-    """Do the next part; its number."""
+async def synthesize(driver, queue, worker="tts-1"):
+    """Commit the next part and return its number."""
     claim = await driver.claim(worker, "tts")
     outcome = Outcome(part=(int(claim.part), claim.input), events=[SegmentEvent(int(claim.part), 1.0, claim.input)])
     assert await queue.commit(worker, claim, outcome) == "committed"
     return int(claim.part)
 
 
-async def test_an_answer_is_spoken_while_it_is_being_written(driver, queue):
-    """Each step's parts can be worked on at once; when all are done, and not before, their join follows."""
+async def test_answer_is_synthesized_while_it_is_written(driver, queue):
+    """Each step's parts can be claimed at once; their join is pushed when the answer is whole and all are done."""
     job_id, claim = await driver.reach_llm()
     assert await queue.commit_partial("llm-1", claim, step(0, "a", "b")) == "extended"
-    assert [await speak(driver, queue) for _ in range(2)] == [0, 1]
-    assert driver.everywhere() == [claim.task], "more may come"
+    assert [await synthesize(driver, queue) for _ in range(2)] == [0, 1]
+    assert driver.placed_tasks() == [claim.task], "more may come"
     job = await queue.job(job_id)
     assert (job.status, job.response) == ("processing", "text 0")
     assert await queue.commit_partial("llm-1", claim, step(1, "c")) == "extended"
     assert await queue.commit("llm-1", claim, step(2, "d")) == "committed"
-    assert [await speak(driver, queue) for _ in range(2)] == [2, 3]
+    assert [await synthesize(driver, queue) for _ in range(2)] == [2, 3]
     join = await driver.claim("tts-1", "tts")
     assert (join.part, join.input) == ("join", '["a","b","c","d"]')
     assert await queue.commit("tts-1", join, Outcome()) == "committed"
     assert (await queue.job(job_id)).response == "text 2"
-    assert await told(queue, job_id) == [
+    assert await answer_events(queue, job_id) == [
         *("text", "segment", "segment", "text", "text", "segment", "segment", "completed")
     ]
     assert driver.redis.exists(KEYS["TASKS"] + job_id) == 0
 
 
-async def test_an_answer_that_was_spoken_before_its_end_came_is_joined_at_its_end(driver, queue):
-    """The last step may bring nothing to say."""
+async def test_commit_without_parts_joins_an_answer_whose_parts_are_done(driver, queue):
+    """The LLM commit pushes the join at once where it brings no part and all earlier ones are done."""
     job_id, claim = await driver.reach_llm()
     await queue.commit_partial("llm-1", claim, step(0, "a"))
-    await speak(driver, queue)
+    await synthesize(driver, queue)
     assert await queue.commit("llm-1", claim, step(1)) == "committed"
-    assert driver.everywhere() == [task_name("tts", job_id, "join")]
+    assert driver.placed_tasks() == [task_name("tts", job_id, "join")]
 
 
-async def test_a_step_that_is_said_twice_counts_once(driver, queue):
-    """Its reply was lost, and a late copy of it may arrive after the next one."""
+async def test_repeated_step_counts_once(driver, queue):
+    """A step that is repeated because its reply was lost counts once, also after the next step."""
     job_id, claim = await driver.reach_llm()
     for number in (0, 0, 1, 0, 1):
         assert await queue.commit_partial("llm-1", claim, step(number, "a")) == "extended"
-    assert driver.everywhere() == [claim.task, task_name("tts", job_id, 0), task_name("tts", job_id, 1)]
-    assert await told(queue, job_id) == ["text", "text"]
+    assert driver.placed_tasks() == [claim.task, task_name("tts", job_id, 0), task_name("tts", job_id, 1)]
+    assert await answer_events(queue, job_id) == ["text", "text"]
 
 
-async def test_an_attempt_of_which_a_step_was_lost_cannot_go_on(driver, queue, shared_redis):
-    """Redis has lost its last second, and with it a sentence that nobody would miss: the answer is made anew."""
+async def test_attempt_of_which_redis_lost_a_step_cannot_continue(driver, queue, shared_redis):
+    """An attempt is stale once Redis has lost one of its steps with its last second, and the answer is restarted."""
     job_id, claim = await driver.reach_llm()
     await queue.commit_partial("llm-1", claim, step(0, "a"))
     with Redis.from_url(shared_redis.url) as raw:  # bytes: a dump is no text
@@ -85,52 +85,52 @@ async def test_an_attempt_of_which_a_step_was_lost_cannot_go_on(driver, queue, s
             raw.restore(key, 0, value)
     assert await queue.commit_partial("llm-1", claim, step(2, "c")) == "stale"
     assert await queue.commit("llm-1", claim, step(2, "c")) == "stale"
-    assert await queue.held("llm-1") == [claim.task], "its worker will find it, and begin anew"
-    assert await queue.begin("llm-1", "llm", "anew", claim.task) is not None
-    assert await told(queue, job_id) == ["text", "restarted"]
+    assert await queue.held("llm-1") == [claim.task], "its worker finds it there, and starts another attempt"
+    assert await queue.begin("llm-1", "llm", "next", claim.task) is not None
+    assert await answer_events(queue, job_id) == ["text", "restarted"]
 
 
-async def test_an_attempt_cannot_be_committed_without_its_steps(driver, queue):
-    """Nor with more than it has recorded: the answer would lack some of its parts."""
+async def test_commit_must_count_the_recorded_steps(driver, queue):
+    """A commit that counts fewer steps than were recorded is stale: the answer would lack some of its parts."""
     _, claim = await driver.reach_llm()
     await queue.commit_partial("llm-1", claim, step(0, "a"))
     assert await queue.commit("llm-1", claim, step(0, "b")) == "stale"
     assert await queue.commit("llm-1", claim, step(1, "b")) == "committed"
 
 
-@pytest.mark.parametrize("end", ["killed", "released", "retried"])
-async def test_the_next_attempt_takes_back_what_the_last_one_had_made(driver, queue, end):
-    """Out of every place: parts that wait, that are spoken, that are put off, and that are done. New ones get new
-    numbers, and whoever follows the job is told what to forget."""
+@pytest.mark.parametrize("end", ["killed", "released", "rescheduled"])
+async def test_next_attempt_discards_the_parts_of_the_last_one(driver, queue, end):
+    """The next attempt removes the last one's parts from every place: waiting, held, claimed, delayed and done ones.
+    New parts have new numbers, and the event `restarted` says which ones subscribers must discard."""
     job_id, claim = await driver.reach_llm()
     await queue.reclaim()
-    await queue.commit_partial("llm-1", claim, step(0, "done", "delayed", "begun", "held", "waits"))
-    await speak(driver, queue)
+    await queue.commit_partial("llm-1", claim, step(0, "done", "delayed", "claimed", "held", "waiting"))
+    await synthesize(driver, queue)
     delayed = await driver.claim("tts-1", "tts")
     await queue.reschedule("tts-1", delayed, 60, "engine_failed", crashed=False)
-    begun = await driver.claim("tts-1", "tts")
+    claimed = await driver.claim("tts-1", "tts")
     held = driver.hold("tts-2", "tts")
 
     if end == "killed":
-        driver.let_die("llm-1")
+        driver.expire_lease("llm-1")
         assert await queue.reclaim() == [claim.task]
     elif end == "released":
         assert await queue.release("llm-1", claim) == "released"
     else:
         assert await queue.reschedule("llm-1", claim, 0, "model_unavailable", crashed=False) == "delayed"
-        assert driver.everywhere() == [claim.task, held], "nobody speaks meanwhile what would be taken back"
+        assert driver.placed_tasks() == [claim.task, held], "no part is synthesized that the next attempt would discard"
         await queue.promote()
-    again = await driver.claim("llm-2", "llm")
-    assert driver.everywhere() == [claim.task, held]
+    second = await driver.claim("llm-2", "llm")
+    assert driver.placed_tasks() == [claim.task, held]
     assert await queue.begin("tts-2", "tts", "t", held) is None
-    assert await queue.commit("tts-1", begun, Outcome(part=(2, "late"))) == "stale"
+    assert await queue.commit("tts-1", claimed, Outcome(part=(2, "late"))) == "stale"
     assert await queue.commit_partial("llm-1", claim, step(1, "late")) == "stale"
     job = await queue.job(job_id)
     assert (job.response, job.timings.first_audio_s) == (None, None)
 
-    await queue.commit_partial("llm-2", again, step(0, "new"))
-    assert await queue.commit("llm-2", again, step(1, "newer")) == "committed"
-    assert [await speak(driver, queue) for _ in range(2)] == [5, 6]
+    await queue.commit_partial("llm-2", second, step(0, "new"))
+    assert await queue.commit("llm-2", second, step(1, "newer")) == "committed"
+    assert [await synthesize(driver, queue) for _ in range(2)] == [5, 6]
     join = await driver.claim("tts-1", "tts")
     assert join.input == '["new","newer"]'
     assert await queue.commit("tts-1", join, Outcome()) == "committed"
@@ -140,73 +140,73 @@ async def test_the_next_attempt_takes_back_what_the_last_one_had_made(driver, qu
     assert driver.places() == {}
 
 
-async def test_a_text_that_nobody_speaks_is_taken_back_as_well(driver, queue):
-    """A route without speech has steps, and no parts."""
+async def test_next_attempt_discards_the_text_of_a_written_answer(driver, queue):
+    """An answer without speech is restarted like any other: it has steps, and no parts."""
     job_id, claim = await driver.reach_llm(route="stt,llm")
     await queue.commit_partial("llm-1", claim, replace(step(0), parts=None))
     await queue.release("llm-1", claim)
-    again = await driver.claim("llm-1", "llm")
-    assert await queue.commit("llm-1", again, replace(step(0), parts=None)) == "committed"
-    assert await told(queue, job_id) == ["text", "restarted", "text", "completed"]
+    second = await driver.claim("llm-1", "llm")
+    assert await queue.commit("llm-1", second, replace(step(0), parts=None)) == "committed"
+    assert await answer_events(queue, job_id) == ["text", "restarted", "text", "completed"]
 
 
-async def test_an_attempt_that_had_recorded_nothing_has_nothing_taken_back(driver, queue):
-    """Whoever listens is not told to forget what never was."""
+async def test_attempt_without_steps_publishes_no_restart(driver, queue):
+    """The attempt after one that recorded no step publishes no `restarted`."""
     job_id, claim = await driver.reach_llm()
     await queue.release("llm-1", claim)
     await driver.claim("llm-1", "llm")
-    assert await told(queue, job_id) == []
+    assert await answer_events(queue, job_id) == []
 
 
-async def test_a_job_whose_id_looks_like_a_number_is_made_anew_like_any(driver, queue):
-    """Its language model's task is not taken for one of its parts."""
+async def test_job_whose_id_is_all_digits_is_restarted_like_any(driver, queue):
+    """The LLM task of a job whose id consists of digits is not mistaken for one of its parts."""
     _, claim = await driver.reach_llm(job_id="1" * 32)
     for _ in range(3):
         await queue.commit_partial("llm-1", claim, step(0, "a"))
         await queue.release("llm-1", claim)
         claim = await driver.claim("llm-1", "llm")
-        assert driver.everywhere() == driver.open_tasks() == [claim.task]
+        assert driver.placed_tasks() == driver.open_tasks() == [claim.task]
     assert await queue.commit("llm-1", claim, step(0, "b")) == "committed"
 
 
-async def test_nothing_is_recorded_of_a_job_that_has_ended(driver, queue):
-    """A part of it has failed while the answer was still being written, or somebody has cancelled it."""
+async def test_no_step_of_an_ended_job_is_recorded(driver, queue):
+    """A step records nothing once a part of its job has failed, or the job was cancelled."""
     job_id, claim = await driver.reach_llm()
     await queue.commit_partial("llm-1", claim, step(0, "a"))
     part = await driver.claim("tts-1", "tts")
     await queue.dead_letter("tts-1", part, "unknown_voice", "No such voice.")
     assert await queue.commit_partial("llm-1", claim, step(1, "b")) == "over"
     assert await queue.commit("llm-1", claim, step(1, "b")) == "over"
-    assert (await told(queue, job_id))[-1] == "failed"
+    assert (await answer_events(queue, job_id))[-1] == "failed"
     assert (await queue.job(job_id)).response == "text 0"
 
     cancelled, claim = await driver.reach_llm()
     await queue.commit_partial("llm-1", claim, step(0, "a"))
     await queue.cancel(cancelled)
     assert await queue.commit_partial("llm-1", claim, step(1, "b")) == "stale"
-    assert driver.everywhere() == [part.task]
-    assert await told(queue, cancelled) == ["cancelled"]
+    assert driver.placed_tasks() == [part.task]
+    assert await answer_events(queue, cancelled) == ["cancelled"]
 
 
-async def test_a_failed_job_that_is_tried_again_makes_half_an_answer_anew(driver, queue):
-    """Nobody speaks the old half in vain meanwhile, and the part that had failed is gone with it."""
+async def test_retry_restarts_an_answer_that_was_not_whole(driver, queue):
+    """Retrying a job whose answer was not whole discards all its parts, the failed one too, and restarts the answer."""
     job_id, claim = await driver.reach_llm()
     await queue.commit_partial("llm-1", claim, step(0, "a", "b", "c"))
-    await speak(driver, queue)
+    await synthesize(driver, queue)
     failing = await driver.claim("tts-1", "tts")
     await queue.dead_letter("tts-1", failing, "engine_failed", "It broke.")
     await queue.release("llm-1", claim)
     assert await QueueAdmin(queue).retry_job(job_id, max_live=9) == "revived"
-    assert driver.everywhere() == [claim.task]
-    assert (await told(queue, job_id))[-2:] == ["revived", "restarted"]
-    again = await driver.claim("llm-1", "llm")
-    assert await queue.commit("llm-1", again, step(0, "d")) == "committed"
-    assert await speak(driver, queue) == 3
-    assert driver.everywhere() == [task_name("tts", job_id, "join")]
+    assert driver.placed_tasks() == [claim.task]
+    assert (await answer_events(queue, job_id))[-2:] == ["revived", "restarted"]
+    second = await driver.claim("llm-1", "llm")
+    assert await queue.commit("llm-1", second, step(0, "d")) == "committed"
+    assert await synthesize(driver, queue) == 3
+    assert driver.placed_tasks() == [task_name("tts", job_id, "join")]
 
 
-async def test_an_answer_that_is_still_being_written_when_its_job_is_tried_again_goes_on(driver, queue):
-    """It was a part that had failed; whoever writes the answer may never have heard of it."""
+async def test_retry_lets_an_answer_that_is_being_written_continue(driver, queue):
+    """Retrying a job of which a part had failed lets the LLM attempt that still runs continue and commit."""
     job_id, claim = await driver.reach_llm()
     await queue.commit_partial("llm-1", claim, step(0, "a"))
     failing = await driver.claim("tts-1", "tts")
@@ -214,13 +214,13 @@ async def test_an_answer_that_is_still_being_written_when_its_job_is_tried_again
     assert await QueueAdmin(queue).retry_job(job_id, max_live=9) == "revived"
     assert await queue.commit_partial("llm-1", claim, step(1, "b")) == "extended"
     assert await queue.commit("llm-1", claim, step(2)) == "committed"
-    assert [await speak(driver, queue) for _ in range(2)] == [0, 1]
-    assert driver.everywhere() == [task_name("tts", job_id, "join")]
-    assert "restarted" not in await told(queue, job_id)
+    assert [await synthesize(driver, queue) for _ in range(2)] == [0, 1]
+    assert driver.placed_tasks() == [task_name("tts", job_id, "join")]
+    assert "restarted" not in await answer_events(queue, job_id)
 
 
-async def test_first_parts_go_ahead_in_the_order_in_which_they_came(driver, queue):
-    """Somebody waits for each of them; later parts have a listener already, and the last to come is not the first."""
+async def test_first_parts_come_before_later_ones_in_their_own_order(driver, queue):
+    """The first parts of all answers are claimed before later parts, in the order in which they were pushed."""
     jobs = []
     for _ in range(3):
         job_id, claim = await driver.reach_llm()
@@ -231,8 +231,8 @@ async def test_first_parts_go_ahead_in_the_order_in_which_they_came(driver, queu
     assert [claim.task for claim in claims] == expected
 
 
-async def test_a_join_does_not_wait_behind_the_parts_of_others(driver, queue):
-    """Its own have waited their turn; first parts that came before it still go first."""
+async def test_join_comes_before_the_later_parts_of_other_jobs(driver, queue):
+    """A join is claimed before other jobs' later parts, and after the first parts that were pushed before it."""
     job_id = await driver.reach_tts(1)
     part = await driver.claim("tts-1", "tts")
     other = await driver.reach_tts(2)
@@ -242,8 +242,8 @@ async def test_a_join_does_not_wait_behind_the_parts_of_others(driver, queue):
     assert [claim.task for claim in claims] == expected
 
 
-async def test_the_first_audio_is_the_first_part(driver, queue):
-    """Another may be done sooner, and cannot be heard yet."""
+async def test_first_audio_is_the_time_of_the_first_part(driver, queue):
+    """A later part that is done before the first one does not count as first audio: it cannot be played yet."""
     job_id, claim = await driver.reach_llm()
     await queue.commit_partial("llm-1", claim, step(0, "a", "b"))
     first, second = await driver.claim("tts-1", "tts"), await driver.claim("tts-2", "tts")
@@ -253,27 +253,27 @@ async def test_the_first_audio_is_the_first_part(driver, queue):
     assert (await queue.job(job_id)).timings.first_audio_s is not None
 
 
-async def test_whoever_comes_late_misses_nothing_of_a_long_answer(driver, queue):
-    """Events are kept, however many; and so are the numbers of parts, however high."""
+async def test_late_subscriber_receives_every_event_of_a_long_answer(driver, queue):
+    """All 3,000 events of an answer are kept, and its 10,500 parts keep their numbers."""
     job_id, claim = await driver.reach_llm()
     for number in range(50):
         await queue.commit_partial("llm-1", claim, step(number, *["x"] * 210))
     for number in range(50, 3000):
         await queue.commit_partial("llm-1", claim, step(number))
-    assert (await told(queue, job_id)).count("text") == 3000
+    assert (await answer_events(queue, job_id)).count("text") == 3000
     assert driver.redis.llen(KEYS["QUEUE"] + "tts") == 10_500
     assert driver.redis.lindex(KEYS["QUEUE"] + "tts", 0) == task_name("tts", job_id, 10_499)
 
 
-async def test_a_whole_without_parts_is_joined_as_an_empty_list(driver, queue):
-    """Not as an empty object, which Lua cannot tell from it."""
+async def test_join_of_no_parts_has_an_empty_list_as_input(driver, queue):
+    """The join of an answer without parts has `[]` as input, not `{}`, which Lua does not distinguish from it."""
     _, claim = await driver.reach_llm()
     assert await queue.commit("llm-1", claim, step(0)) == "committed"
     assert (await driver.claim("tts-1", "tts")).input == "[]"
 
 
-async def test_a_step_is_recorded_whole_or_not_at_all_where_redis_refuses(driver, queue):
-    """It is full: the step can be said again when there is room."""
+async def test_step_that_redis_refuses_changes_nothing(driver, queue):
+    """A step that a full Redis refuses leaves no trace, and can be repeated when there is room."""
     job_id, claim = await driver.reach_llm()
     driver.redis.config_set("maxmemory", "1")
     try:
@@ -281,6 +281,6 @@ async def test_a_step_is_recorded_whole_or_not_at_all_where_redis_refuses(driver
             await queue.commit_partial("llm-1", claim, step(0, "a"))
     finally:
         driver.redis.config_set("maxmemory", "0")
-    assert driver.everywhere() == [claim.task]
-    assert await told(queue, job_id) == []
+    assert driver.placed_tasks() == [claim.task]
+    assert await answer_events(queue, job_id) == []
     assert await queue.commit_partial("llm-1", claim, step(0, "a")) == "extended"

@@ -1,4 +1,4 @@
-"""What the queue does about things that should not happen."""
+"""Recovery from lost scripts, lost tasks, stray list entries and rolled-back writes."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.redis
 
 
 async def test_scripts_are_loaded_again_when_redis_forgets_them(driver, queue):
-    """SCRIPT FLUSH, and a server that was started anew, go unnoticed."""
+    """Claims and commits succeed after Redis has forgotten the scripts, as after SCRIPT FLUSH or a restart."""
     job_id = await driver.submit()
     driver.redis.script_flush()
     claim = await driver.claim("stt-1")
@@ -22,8 +22,8 @@ async def test_scripts_are_loaded_again_when_redis_forgets_them(driver, queue):
     assert (await queue.job(job_id)).status == "completed"
 
 
-async def test_scripts_that_are_forgotten_again_and_again_go_unnoticed(driver, queue):
-    """Redis may forget them at any moment, also in the middle of their being sent."""
+async def test_scripts_may_be_forgotten_at_any_moment(driver, queue):
+    """Jobs complete while Redis forgets the scripts again and again, also between two commands of one call."""
     done = asyncio.Event()
 
     async def flush() -> None:
@@ -41,18 +41,18 @@ async def test_scripts_that_are_forgotten_again_and_again_go_unnoticed(driver, q
         await flushing
 
 
-async def test_the_audit_puts_back_what_is_in_no_place(driver, queue):
-    """A job whose task has vanished goes on; one whose task is where it should be is left alone."""
+async def test_audit_restores_a_task_that_is_in_no_place(driver, queue):
+    """The audit pushes the lost task of a live job, and no task that is in a place."""
     lost, fine = await driver.submit(), await driver.submit()
     driver.redis.lrem(KEYS["QUEUE"] + "stt", 1, f"stt:{lost}")
     assert await queue.audit(older_than_s=60) == []
     assert await queue.audit(older_than_s=0) == [f"stt:{lost}"]
     assert await queue.audit(older_than_s=0) == []
-    assert driver.everywhere() == sorted([f"stt:{fine}", f"stt:{lost}"])
+    assert driver.placed_tasks() == sorted([f"stt:{fine}", f"stt:{lost}"])
 
 
-async def test_the_audit_ends_a_job_that_nothing_can_continue(driver, queue):
-    """Better a failed job than one that waits for ever."""
+async def test_audit_fails_a_job_without_open_tasks(driver, queue):
+    """The audit fails a live job that has no task left, and drops one that has no hash."""
     job_id = await driver.submit()
     driver.redis.delete(KEYS["TASKS"] + job_id, KEYS["QUEUE"] + "stt")
     driver.redis.zadd(KEYS["LIVE"], {"0" * 32: 1})
@@ -61,8 +61,8 @@ async def test_the_audit_ends_a_job_that_nothing_can_continue(driver, queue):
     assert driver.redis.zcard(KEYS["LIVE"]) == 0
 
 
-async def test_the_audit_blames_no_job_for_a_redis_without_memory(driver, queue):
-    """What it finds then it leaves alone, and puts back when there is room."""
+async def test_audit_fails_no_job_while_redis_is_out_of_memory(driver, queue):
+    """An audit of a Redis without memory raises QueueUnavailable; a later one restores the lost task."""
     lost = await driver.submit()
     driver.redis.delete(KEYS["QUEUE"] + "stt")
     driver.redis.config_set("maxmemory", "1")
@@ -74,8 +74,8 @@ async def test_the_audit_blames_no_job_for_a_redis_without_memory(driver, queue)
     assert await queue.audit(older_than_s=0) == [f"stt:{lost}"]
 
 
-async def test_a_second_copy_of_a_task_does_no_harm(driver, queue):
-    """Whoever is in doubt may push again: the copy is dropped, whether the first is running or done."""
+async def test_second_copy_of_a_task_is_dropped(driver, queue):
+    """A second copy of a task is dropped when it is claimed, whether the first is running or done."""
     job_id = await driver.submit()
     claim = await driver.claim("stt-1")
     driver.redis.lpush(KEYS["QUEUE"] + "stt", f"stt:{job_id}")
@@ -85,12 +85,12 @@ async def test_a_second_copy_of_a_task_does_no_harm(driver, queue):
     assert await queue.commit("stt-1", claim, outcome) == "committed"
     driver.redis.lpush(KEYS["QUEUE"] + "stt", f"stt:{job_id}")
     assert await queue.claim("stt-2", "stt", "t") is None
-    assert driver.everywhere() == [f"llm:{job_id}"]
+    assert driver.placed_tasks() == [f"llm:{job_id}"]
 
 
 @pytest.mark.parametrize("junk", [b"\xff\x00junk", b"", b"stt:", b"llm:" + b"a" * 32, b"stt:zz", b'{"a": 1}'])
-async def test_what_is_no_task_goes_to_the_dead_list(driver, queue, junk):
-    """An operator's mistake kills no worker and stops no job."""
+async def test_list_entry_that_is_no_task_is_dead_lettered(driver, queue, junk):
+    """A list entry that is no task goes to the dead list when it is claimed, and the next job is claimed after it."""
     driver.redis.lpush(KEYS["QUEUE"] + "stt", junk)
     job_id = await driver.submit()
     await driver.enlist("stt-1")
@@ -98,14 +98,14 @@ async def test_what_is_no_task_goes_to_the_dead_list(driver, queue, junk):
     driver.redis.lpush(KEYS["QUEUE"] + "stt", junk)
     claim = await driver.claim("stt-1")
     assert claim.job_id == job_id
-    moved = driver.hold("stt-1")
-    assert moved is not None
-    assert await queue.begin("stt-1", "stt", "t", moved) is None
+    held = driver.hold("stt-1")
+    assert held is not None
+    assert await queue.begin("stt-1", "stt", "t", held) is None
     assert driver.redis.llen(KEYS["HELD"] + "stt-1") == 1
 
 
-async def test_a_task_that_was_handed_over_in_a_lost_reply_is_told_by_the_heartbeat(driver, queue):
-    """What a worker holds is what Redis says it holds."""
+async def test_heartbeat_returns_a_task_whose_claim_was_lost(driver, queue):
+    """A heartbeat returns the task that the worker holds without knowing it, and begin starts it."""
     job_id = await driver.submit()
     await driver.enlist("stt-1")
     driver.hold("stt-1")
@@ -113,8 +113,8 @@ async def test_a_task_that_was_handed_over_in_a_lost_reply_is_told_by_the_heartb
     assert isinstance(await queue.begin("stt-1", "stt", "t", f"stt:{job_id}"), Claim)
 
 
-async def test_a_rolled_back_commit_is_made_again(driver, queue, shared_redis):
-    """When Redis has lost its last second, the task is in its worker's hands again and the next attempt commits."""
+async def test_task_of_a_rolled_back_commit_is_committed_by_the_next_attempt(driver, queue, shared_redis):
+    """After Redis has lost a commit with its last second, the next attempt commits, and the first one is stale."""
     await queue.reclaim()
     job_id = await driver.submit()
     claim = await driver.claim("stt-1")
@@ -124,8 +124,8 @@ async def test_a_rolled_back_commit_is_made_again(driver, queue, shared_redis):
         raw.flushall()
         for key, value in before.items():
             raw.restore(key, 0, value)
-    assert driver.everywhere() == [f"stt:{job_id}"]
-    driver.let_die("stt-1")
+    assert driver.placed_tasks() == [f"stt:{job_id}"]
+    driver.expire_lease("stt-1")
     await queue.reclaim()
     again = await driver.claim("stt-2")
     assert again.token != claim.token
@@ -134,14 +134,14 @@ async def test_a_rolled_back_commit_is_made_again(driver, queue, shared_redis):
     assert (await queue.job(job_id)).transcript == "second"
 
 
-async def test_a_worker_that_was_struck_off_is_looked_after_again_as_soon_as_it_claims(driver, queue):
-    """It was paused for longer than its lease, comes back, claims, and dies before its next beat."""
+async def test_worker_that_claims_after_its_lease_ran_out_has_a_new_lease(driver, queue):
+    """The task of a worker that claims after a pause and dies before its next heartbeat is reclaimed."""
     await driver.enlist("stt-1")
     await queue.reclaim()
-    driver.let_die("stt-1")
+    driver.expire_lease("stt-1")
     await queue.reclaim()
     job_id = await driver.submit()
     assert await queue.claim("stt-1", "stt", "t") is not None
-    assert await queue.reclaim() == [], "it has a lease from its claim on"
-    driver.let_die("stt-1")
+    assert await queue.reclaim() == [], "the claim has renewed its lease"
+    driver.expire_lease("stt-1")
     assert await queue.reclaim() == [f"stt:{job_id}"]

@@ -1,4 +1,4 @@
-"""The invariant: a task is in exactly one place, and only its present attempt can take it further."""
+"""The invariant: a task is in exactly one place, and only its current attempt can commit it."""
 
 import asyncio
 import random
@@ -15,24 +15,24 @@ pytestmark = pytest.mark.redis
 
 
 async def test_workers_never_share_a_task(driver, queue):
-    """Eight workers that fight for a hundred tasks begin each once."""
+    """Eight workers that compete for a hundred tasks claim each once."""
     jobs = [await driver.submit() for _ in range(100)]
 
     async def work(worker: str) -> list[str]:
         await driver.enlist(worker)
-        begun = []
+        claimed = []
         while claim := await queue.claim(worker, "stt", uuid4().hex):
-            begun.append(claim.job_id)
+            claimed.append(claim.job_id)
             await queue.commit(worker, claim, Outcome())
-        return begun
+        return claimed
 
     done = await asyncio.gather(*(work(f"stt-{n}") for n in range(8)))
     assert Counter(job for worker in done for job in worker) == Counter(jobs)
     assert driver.places() == {}
 
 
-async def test_two_waiting_workers_get_one_task_once(driver, queue):
-    """Of two workers that block on an empty list one gets the task that comes."""
+async def test_only_one_of_two_waiting_workers_claims_a_new_task(driver, queue):
+    """Of two workers that block on an empty list, one claims the task that is pushed."""
     waiting = [asyncio.create_task(queue.claim(worker, "stt", worker)) for worker in ("stt-1", "stt-2")]
     await asyncio.sleep(0.1)
     job_id = await driver.submit()
@@ -40,14 +40,14 @@ async def test_two_waiting_workers_get_one_task_once(driver, queue):
     assert claims == [f"stt:{job_id}"]
 
 
-async def test_tasks_come_in_the_order_of_their_jobs(driver, queue):
-    """First come, first served."""
+async def test_tasks_are_claimed_in_the_order_of_their_jobs(driver, queue):
+    """The job that was submitted first is claimed first."""
     jobs = [await driver.submit() for _ in range(5)]
     assert [(await driver.claim("stt-1")).job_id for _ in jobs] == jobs
 
 
 async def test_begin_repeated_with_its_token_is_one_attempt(driver, queue):
-    """A worker whose reply got lost asks again without paying an attempt for it."""
+    """A begin that a worker repeats because its reply was lost counts as one attempt."""
     job_id = await driver.submit()
     await driver.enlist("stt-1")
     task = driver.hold("stt-1")
@@ -57,12 +57,12 @@ async def test_begin_repeated_with_its_token_is_one_attempt(driver, queue):
     assert (await queue.begin("stt-1", "stt", "other", task)).attempt == 2
 
 
-async def test_a_reclaimed_worker_cannot_commit(driver, queue):
-    """A paused worker that comes back finds its work taken, and changes nothing."""
+async def test_worker_whose_task_was_reclaimed_cannot_commit(driver, queue):
+    """A paused worker that comes back after its task was reclaimed changes nothing."""
     job_id = await driver.submit()
     await queue.reclaim()
     late = await driver.claim("stt-paused")
-    driver.let_die("stt-paused")
+    driver.expire_lease("stt-paused")
     assert await queue.reclaim() == [f"stt:{job_id}"]
     assert await queue.commit("stt-paused", late, Outcome({"transcript": "late"})) == "stale"
     assert await queue.reschedule("stt-paused", late, 0, "x", crashed=False) == "stale"
@@ -77,8 +77,8 @@ async def test_a_reclaimed_worker_cannot_commit(driver, queue):
     assert [event["event"] for event in await queue.events(job_id)].count("completed") == 1
 
 
-async def test_an_older_attempt_of_the_same_worker_cannot_commit(driver, queue):
-    """Holding the task again does not make the older attempt's work valid: the token does."""
+async def test_older_attempt_of_the_same_worker_cannot_commit(driver, queue):
+    """An older attempt's commit is stale even while its worker holds the task again: the token decides."""
     await driver.submit()
     old = await driver.claim("stt-1")
     await queue.release("stt-1", old)
@@ -88,18 +88,18 @@ async def test_an_older_attempt_of_the_same_worker_cannot_commit(driver, queue):
     assert await queue.commit("stt-1", new, Outcome({"transcript": "new"})) == "committed"
 
 
-async def test_a_repeated_commit_counts_once(driver, queue):
-    """A commit whose reply was lost may be said again: the next task is pushed once."""
+async def test_repeated_commit_counts_once(driver, queue):
+    """A commit that is repeated because its reply was lost pushes the next task once."""
     job_id = await driver.submit()
     claim = await driver.claim("stt-1")
     outcome = Outcome(next=[(task_name("llm", job_id), "")])
     assert await queue.commit("stt-1", claim, outcome) == "committed"
     assert await queue.commit("stt-1", claim, outcome) == "stale"
-    assert driver.everywhere() == [f"llm:{job_id}"]
+    assert driver.placed_tasks() == [f"llm:{job_id}"]
 
 
-async def test_a_retry_waits_for_its_time(driver, queue):
-    """A delayed task is in nobody's way until it is due, and then is next in turn."""
+async def test_rescheduled_task_waits_until_it_is_due(driver, queue):
+    """A rescheduled task stays in the delayed set until it is due, and then is the next of its list."""
     first, second = await driver.submit(), await driver.submit()
     claim = await driver.claim("stt-1")
     assert await queue.reschedule("stt-1", claim, 0.15, "model_unavailable", crashed=False) == "delayed"
@@ -114,8 +114,8 @@ async def test_a_retry_waits_for_its_time(driver, queue):
     assert retrying[0]["code"] == "model_unavailable"
 
 
-async def test_a_buried_task_fails_its_job(driver, queue):
-    """The job says why, the dead list keeps the task and its input, and the answer's other segments are dropped."""
+async def test_dead_letter_fails_its_job(driver, queue):
+    """A dead-lettered task fails its job with the error, keeps its input, and drops the answer's other segments."""
     job_id = await driver.reach_tts(segments=3)
     claim, sibling = await driver.claim("tts-1", "tts"), await driver.claim("tts-2", "tts")
     assert await queue.dead_letter("tts-1", claim, "unknown_voice", "No such voice.") == "buried"
@@ -128,13 +128,13 @@ async def test_a_buried_task_fails_its_job(driver, queue):
     assert [event["event"] for event in await queue.events(job_id)].count("failed") == 1
 
 
-async def test_input_that_kills_its_worker_is_set_aside(driver, queue):
-    """After three deaths the task is not handed out again, and other jobs go on."""
+async def test_input_that_kills_its_workers_is_dead_lettered(driver, queue):
+    """A task whose workers died three times is dead-lettered, and other jobs go on."""
     poison = await driver.submit()
     await queue.reclaim()
     for attempt in range(MAX_CRASHES):
         assert (await driver.claim(f"stt-{attempt}")).job_id == poison
-        driver.let_die(f"stt-{attempt}")
+        driver.expire_lease(f"stt-{attempt}")
         assert await queue.reclaim() == [f"stt:{poison}"]
     other = await driver.submit()
     await driver.enlist("stt-9")
@@ -144,8 +144,8 @@ async def test_input_that_kills_its_worker_is_set_aside(driver, queue):
     assert (await driver.claim("stt-9")).job_id == other
 
 
-async def test_orderly_ends_are_no_deaths(driver, queue):
-    """A task that was retried or handed back often is not taken for one that kills workers."""
+async def test_rescheduled_and_released_attempts_are_no_crashes(driver, queue):
+    """A task that was often rescheduled or released is not dead-lettered as one that kills workers."""
     await driver.submit()
     for _ in range(MAX_CRASHES + 2):
         claim = await driver.claim("stt-1")
@@ -157,32 +157,32 @@ async def test_orderly_ends_are_no_deaths(driver, queue):
         assert await queue.release("stt-1", claim) == "released"
 
 
-async def test_only_the_dead_are_reclaimed(driver, queue):
-    """A worker that beats keeps its work."""
+async def test_only_dead_workers_lose_their_tasks(driver, queue):
+    """A reclaim takes the tasks of a worker without a heartbeat, and none of a live one."""
     await queue.reclaim()
     dead, alive = await driver.submit(), await driver.submit()
     await driver.claim("stt-dead")
     await driver.claim("stt-alive")
-    driver.let_die("stt-dead")
+    driver.expire_lease("stt-dead")
     assert await queue.reclaim() == [f"stt:{dead}"]
     assert driver.places() == {KEYS["QUEUE"] + "stt": [f"stt:{dead}"], KEYS["HELD"] + "stt-alive": [f"stt:{alive}"]}
     assert [worker.stage for worker in await queue.workers()] == ["stt"]
 
 
-async def test_after_an_outage_everyone_gets_one_more_lease(driver, queue):
-    """While Redis was away nobody could beat: the first sweep takes nothing, and the one after a lease does."""
+async def test_every_worker_gets_one_more_lease_after_an_outage(driver, queue):
+    """The first reclaim after a Redis outage takes nothing, since no worker could send heartbeats; a later one does."""
     job_id = await driver.submit()
     await driver.claim("stt-1")
-    driver.let_die("stt-1")
+    driver.expire_lease("stt-1")
     driver.redis.set(KEYS["SWEPT_AT"], 1)
     assert await queue.reclaim() == []
     assert await queue.reclaim() == []
-    driver.let_die("stt-1")
+    driver.expire_lease("stt-1")
     assert await queue.reclaim() == [f"stt:{job_id}"]
 
 
-async def test_a_worker_that_leaves_gives_back_what_it_holds(driver, queue):
-    """Begun or only popped, its tasks are next in turn, and it is not counted as warm any more."""
+async def test_worker_that_deregisters_returns_the_tasks_it_holds(driver, queue):
+    """The tasks that a deregistered worker held are next in their list, and it no longer counts as warm."""
     job_id = await driver.submit()
     await driver.enlist("stt-1")
     driver.hold("stt-1")
@@ -193,16 +193,16 @@ async def test_a_worker_that_leaves_gives_back_what_it_holds(driver, queue):
 
 @pytest.mark.parametrize("seed", range(20))
 async def test_segments_are_joined_once_in_any_order(driver, queue, seed):
-    """However many workers speak them, and however often they die on the way, the join comes once, with all of them."""
-    chance = random.Random(seed)
+    """Segments that are committed in any order, by workers that may die, are joined once, with all of them."""
+    rng = random.Random(seed)
     job_id = await driver.reach_tts(segments=6)
     await queue.reclaim()
     claims = [(f"tts-{n}", await driver.claim(f"tts-{n}", "tts")) for n in range(6)]
-    chance.shuffle(claims)
+    rng.shuffle(claims)
     while claims:
         worker, claim = claims.pop()
-        if chance.random() < 0.3 and claim.attempt < MAX_CRASHES:
-            driver.let_die(worker)
+        if rng.random() < 0.3 and claim.attempt < MAX_CRASHES:
+            driver.expire_lease(worker)
             await queue.reclaim()
             replacement = f"tts-{uuid4().hex}"
             claims.append((replacement, await driver.claim(replacement, "tts")))
@@ -210,9 +210,9 @@ async def test_segments_are_joined_once_in_any_order(driver, queue, seed):
             "committed",
             "stale",
         )
-        if chance.random() < 0.3:
+        if rng.random() < 0.3:
             assert await queue.commit(worker, claim, Outcome(part=(int(claim.part), "again"))) == "stale"
-    assert driver.everywhere() == [f"tts:{job_id}:join"]
+    assert driver.placed_tasks() == [f"tts:{job_id}:join"]
     join = await driver.claim("tts-join", "tts")
     assert join.input.count("by tts-") == 6
     assert await queue.commit("tts-join", join, Outcome()) == "committed"
@@ -220,45 +220,45 @@ async def test_segments_are_joined_once_in_any_order(driver, queue, seed):
 
 
 @pytest.mark.parametrize("seed", range(10))
-async def test_every_open_task_is_in_one_place_after_every_step(driver, queue, seed):
-    """Any sequence of steps by several workers keeps the invariant."""
-    chance = random.Random(seed)
+async def test_every_open_task_is_in_one_place_after_every_verb(driver, queue, seed):
+    """Every open task is in exactly one place after each verb of a random sequence by several workers."""
+    rng = random.Random(seed)
     await queue.reclaim()
     claims: list[tuple[str, Claim]] = []
     for _ in range(120):
-        step = chance.choice(
-            ["submit", "claim", "claim", "commit", "commit", "retry", "release", "die", "bury", "cancel"]
+        verb = rng.choice(
+            ["submit", "claim", "claim", "commit", "commit", "reschedule", "release", "die", "dead_letter", "cancel"]
         )
-        worker = f"stt-{chance.randrange(4)}"
-        if step == "submit":
+        worker = f"stt-{rng.randrange(4)}"
+        if verb == "submit":
             await driver.submit()
-        elif step == "claim":
+        elif verb == "claim":
             await driver.enlist(worker)
             task = driver.hold(worker)
             claim = await queue.begin(worker, "stt", uuid4().hex, task) if task else None
             if claim:
                 claims.append((worker, claim))
-        elif step == "die":
-            driver.let_die(worker)
+        elif verb == "die":
+            driver.expire_lease(worker)
             await queue.reclaim()
-        elif claims:  # any attempt, also one that has been taken away long ago
-            worker, claim = chance.choice(claims)
-            if step == "commit":
+        elif claims:  # any attempt, also one whose task was reclaimed long ago
+            worker, claim = rng.choice(claims)
+            if verb == "commit":
                 await queue.commit(worker, claim, Outcome())
-            elif step == "retry":
-                await queue.reschedule(worker, claim, 0, "x", crashed=chance.random() < 0.5)
+            elif verb == "reschedule":
+                await queue.reschedule(worker, claim, 0, "x", crashed=rng.random() < 0.5)
                 await queue.promote()
-            elif step == "release":
+            elif verb == "release":
                 await queue.release(worker, claim)
-            elif step == "bury":
+            elif verb == "dead_letter":
                 await queue.dead_letter(worker, claim, "x", "y")
             else:
                 await queue.cancel(claim.job_id)
-        assert driver.everywhere() == driver.open_tasks()
+        assert driver.placed_tasks() == driver.open_tasks()
 
 
-async def test_a_commit_may_bring_the_next_task(driver, queue):
-    """One step records the work and begins what waits; a late commit records nothing, and may still bring work."""
+async def test_commit_may_claim_the_next_task(driver, queue):
+    """A commit claims the next task in the same step; a stale commit records nothing, and still claims."""
     first, second, third = [await driver.submit() for _ in range(3)]
     claim = await driver.claim("stt-1")
     verdict, following = await queue.commit_and_claim("stt-1", claim, Outcome({"transcript": "x"}), "next")
@@ -270,8 +270,8 @@ async def test_a_commit_may_bring_the_next_task(driver, queue):
     assert await queue.commit_and_claim("stt-1", following, Outcome(), "last") == ("committed", None)
 
 
-async def test_a_claim_takes_up_what_nobody_has_begun_but_not_what_runs(driver, queue):
-    """What came in a lost reply is begun; the worker's other tasks are left in peace."""
+async def test_claim_starts_a_held_task_without_an_attempt_first(driver, queue):
+    """A claim starts the held task whose claim was lost, and no second attempt at the task that runs."""
     running, waiting = await driver.submit(), await driver.submit()
     assert (await driver.claim("stt-1")).job_id == running
     driver.hold("stt-1")

@@ -1,4 +1,4 @@
-"""The rate limit, on a real Redis: for each client, and for all replicas together."""
+"""The rate limit on a real Redis, for each client and across replicas."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,7 +21,7 @@ KEYS = ("key-number-one-x", "key-number-two-x")
 
 @pytest.fixture
 async def replica(redis: Redis, shared_redis: RedisServer, tmp_path: Path) -> AsyncIterator[Replica]:
-    """Starts an API on the emptied server, and gives a client of it at an address."""
+    """Return a function that starts an API on the emptied server, and returns a client with an address."""
     async with AsyncExitStack() as running:
 
         async def start(
@@ -36,27 +36,26 @@ async def replica(redis: Redis, shared_redis: RedisServer, tmp_path: Path) -> As
 
 
 async def statuses(client: httpx.AsyncClient, count: int, **headers: str) -> list[int]:
-    """Of so many uploads without a form, which are 415 where they pass."""
+    """Return the statuses of `count` uploads without a form: 415 where the rate limit lets them pass."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     return [(await client.post("/transcribe", headers=names)).status_code for _ in range(count)]
 
 
-async def test_one_too_many_is_told_when_to_come_back(replica: Replica) -> None:
-    """429 says how long the window still lasts, and reading is not counted."""
+async def test_request_over_the_limit_is_429_with_retry_after(replica: Replica) -> None:
+    """A request over the limit is answered with 429 and the rest of the window; a GET is not limited."""
     client = await replica()
     assert await statuses(client, 3) == [415, 415, 415]
-    answer = await client.post("/transcribe")
-    assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
-    assert 50 <= int(answer.headers["retry-after"]) <= 60
-    assert answer.headers["retry-after"] in answer.json()["detail"]
+    response = await client.post("/transcribe")
+    assert (response.status_code, response.json()["code"]) == (429, "rate_limited")
+    assert 50 <= int(response.headers["retry-after"]) <= 60
+    assert response.headers["retry-after"] in response.json()["detail"]
     assert (await client.get("/queues")).status_code == 200
 
 
 async def test_a_window_ends(replica: Replica) -> None:
-    """After the told time there is service again."""
+    """A client is served again after the seconds of Retry-After."""
     client = await replica(rate_limit="2/second")
-    told = await statuses(client, 3)
-    assert told == [415, 415, 429]
+    assert await statuses(client, 3) == [415, 415, 429]
     pause_s = int((await client.post("/transcribe")).headers["retry-after"])
     assert pause_s == 1
     await asyncio.sleep(pause_s + 0.05)
@@ -64,7 +63,7 @@ async def test_a_window_ends(replica: Replica) -> None:
 
 
 async def test_replicas_count_together(replica: Replica) -> None:
-    """Asking another replica wins nothing."""
+    """Requests to two replicas count against one limit."""
     assert await statuses(await replica(), 2) == [415, 415]
     assert await statuses(await replica(), 2) == [415, 429]
 
@@ -78,23 +77,24 @@ async def test_replicas_count_together(replica: Replica) -> None:
         ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
     ],
 )
-async def test_who_is_who_by_address(replica: Replica, one: str, other: str, same: bool) -> None:
-    """An IPv4 address is a client; of IPv6, a network of 64 bits is, since one household has as many."""
+async def test_clients_are_distinguished_by_address(replica: Replica, one: str, other: str, same: bool) -> None:
+    """An IPv4 address is one client, and so is an IPv6 network of 64 bits, which one household has."""
     assert await statuses(await replica(one), 3) == [415, 415, 415]
     assert await statuses(await replica(other), 1) == [429 if same else 415]
 
 
-async def test_who_has_a_key_is_counted_by_it(replica: Replica) -> None:
-    """Behind one address, each key has its own count; from two addresses, one key has one."""
-    here, there = await replica(api_keys=",".join(KEYS)), await replica("198.51.100.1", api_keys=",".join(KEYS))
-    assert await statuses(here, 3, X_API_Key=KEYS[0]) == [415, 415, 415]
-    assert await statuses(here, 1, X_API_Key=KEYS[1]) == [415]
-    assert await statuses(there, 1, Authorization=f"Bearer {KEYS[0]}") == [429]
-    assert await statuses(here, 5) == [401] * 5
+async def test_client_with_an_api_key_is_counted_by_the_key(replica: Replica) -> None:
+    """Two keys behind one address have a count each, and one key from two addresses has one."""
+    first = await replica(api_keys=",".join(KEYS))
+    second = await replica("198.51.100.1", api_keys=",".join(KEYS))
+    assert await statuses(first, 3, X_API_Key=KEYS[0]) == [415, 415, 415]
+    assert await statuses(first, 1, X_API_Key=KEYS[1]) == [415]
+    assert await statuses(second, 1, Authorization=f"Bearer {KEYS[0]}") == [429]
+    assert await statuses(first, 5) == [401] * 5
 
 
-async def test_redis_learns_neither_key_nor_address(replica: Replica, redis: Redis) -> None:
-    """What is stored names nobody, and goes by itself."""
+async def test_redis_stores_neither_key_nor_address(replica: Replica, redis: Redis) -> None:
+    """The counters in Redis contain neither an API key nor an address, and expire."""
     await statuses(await replica(), 1)
     await statuses(await replica(api_keys=",".join(KEYS)), 1, X_API_Key=KEYS[0])
     stored = redis.keys("*rate*")
@@ -105,19 +105,19 @@ async def test_redis_learns_neither_key_nor_address(replica: Replica, redis: Red
         assert 0 < redis.ttl(key) <= 60
 
 
-async def test_off_is_off(replica: Replica, redis: Redis) -> None:
-    """Nobody is counted."""
+async def test_no_client_is_counted_without_a_limit(replica: Replica, redis: Redis) -> None:
+    """With RATE_LIMIT=off every request passes, and Redis stores no counter."""
     assert await statuses(await replica(rate_limit="off"), 9) == [415] * 9
     assert redis.keys("*rate*") == []
 
 
-async def test_without_redis_it_is_the_queue_that_is_missing(replica: Replica, own_redis: RedisServer) -> None:
-    """The limit is no other kind of error, and is there again when Redis is."""
+async def test_request_is_503_while_redis_is_down(replica: Replica, own_redis: RedisServer) -> None:
+    """A request that cannot be counted is answered with 503 `queue_unavailable`, and is served when Redis is back."""
     client = await replica(url=own_redis.url)
     assert await statuses(client, 1) == [415]
     own_redis.kill()
-    answer = await client.post("/transcribe")
-    assert (answer.status_code, answer.json()["code"]) == (503, "queue_unavailable")
-    assert int(answer.headers["retry-after"]) > 0
+    response = await client.post("/transcribe")
+    assert (response.status_code, response.json()["code"]) == (503, "queue_unavailable")
+    assert int(response.headers["retry-after"]) > 0
     own_redis.start()
     assert await statuses(client, 1) == [415]

@@ -1,4 +1,4 @@
-"""A Redis that speaks TLS and asks for a password: who reaches it, and what the others are told."""
+"""Redis with TLS and a password: clients that reach it, and the errors of those that may not."""
 
 import asyncio
 import json
@@ -21,13 +21,13 @@ from support.services import ServiceProcesses
 
 pytestmark = pytest.mark.redis
 
-#: What a URL or a configuration file would take for something else.
+#: Characters that have a meaning in a URL or a configuration file.
 PASSWORD = 'p4ss/w@rd: #"\\1'
 
 
 @dataclass(frozen=True)
 class SecureRedis:
-    """A server, and where the certificates lie that a client may name."""
+    """A server's port, and the folder with the certificates that a client may name."""
 
     port: int
     folder: Path
@@ -38,10 +38,10 @@ class SecureRedis:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureRedis]:
-    """Its certificate is for 127.0.0.1 alone."""
+    """A server whose certificate is valid for 127.0.0.1 only."""
     binary = redis_binaries().get("path")
     if binary is None:
-        pytest.skip("needs a redis-server on the PATH: the carried one knows no TLS")
+        pytest.skip("needs a redis-server on the PATH: the bundled one lacks TLS")
     folder, port = tmp_path_factory.mktemp("secure-redis"), free_port()
     authority = trustme.CA()
     own = authority.issue_cert("127.0.0.1")
@@ -74,8 +74,8 @@ def wait_for(server: SecureRedis) -> None:
                 time.sleep(0.02)
 
 
-def test_a_job_goes_through_a_secure_redis(server: SecureRedis, tmp_path: Path) -> None:
-    """All services reach it with REDIS_URL and REDIS_PASSWORD."""
+def test_job_completes_on_a_secured_redis(server: SecureRedis, tmp_path: Path) -> None:
+    """Every service reaches a Redis with TLS and a password through REDIS_URL and REDIS_PASSWORD."""
     (tmp_path / "volume").mkdir()
     services = ServiceProcesses(server.url(), tmp_path / "volume", REDIS_PASSWORD=PASSWORD)
     try:
@@ -87,8 +87,8 @@ def test_a_job_goes_through_a_secure_redis(server: SecureRedis, tmp_path: Path) 
     assert PASSWORD not in services.logs()
 
 
-async def hung_up(queue: Queue) -> None:
-    """The loop closes a connection that was refused in its own time, which a loop that ends does not take."""
+async def close(queue: Queue) -> None:
+    """Close a queue, and wait for the event loop to close a refused connection: a loop that ends does not wait."""
     await queue.close()
     await asyncio.sleep(0.2)
 
@@ -96,35 +96,35 @@ async def hung_up(queue: Queue) -> None:
 @pytest.mark.parametrize(
     ("ca", "host", "password"),
     [
-        pytest.param("other.pem", "127.0.0.1", PASSWORD, id="signed by somebody else"),
+        pytest.param("other.pem", "127.0.0.1", PASSWORD, id="another authority"),
         pytest.param("missing.pem", "127.0.0.1", PASSWORD, id="no such file"),
         pytest.param("ca.pem", "localhost", PASSWORD, id="another host's certificate"),
         pytest.param("ca.pem", "127.0.0.1", "wrong", id="wrong password"),
         pytest.param("ca.pem", "127.0.0.1", None, id="no password"),
     ],
 )
-async def test_who_may_not_reach_redis_is_told_at_once(
+async def test_refused_connection_raises_queue_unavailable_at_once(
     server: SecureRedis, ca: str, host: str, password: str | None
 ) -> None:
-    """A wrong certificate or password is a queue that cannot be reached: no hang, no library's error."""
+    """A wrong certificate or password raises QueueUnavailable within 3 s, not an exception of the library."""
     queue = Queue.connect(server.url(ca, host), password=SecretStr(password) if password else None)
     started = time.monotonic()
     with pytest.raises(QueueUnavailable):
         await queue.ping()
     assert time.monotonic() - started < 3
-    await hung_up(queue)
+    await close(queue)
 
 
-async def test_redis_is_never_spoken_to_in_clear(server: SecureRedis) -> None:
-    """A server that wants TLS refuses who forgot the second s of rediss://."""
+async def test_redis_with_tls_refuses_a_plain_connection(server: SecureRedis) -> None:
+    """A Redis that requires TLS refuses a connection by redis://."""
     queue = Queue.connect(f"redis://127.0.0.1:{server.port}/0", password=SecretStr(PASSWORD))
     with pytest.raises(QueueUnavailable):
         await queue.ping()
-    await hung_up(queue)
+    await close(queue)
 
 
-def first_answer(services: ServiceProcesses, path: str) -> httpx.Response:
-    """What the API says once it listens."""
+def first_response(services: ServiceProcesses, path: str) -> httpx.Response:
+    """Return the API's response as soon as it listens."""
     deadline = time.monotonic() + 20
     while True:
         try:
@@ -141,10 +141,10 @@ def first_answer(services: ServiceProcesses, path: str) -> httpx.Response:
         pytest.param("other.pem", PASSWORD, "certificate verify failed", id="wrong certificate"),
     ],
 )
-def test_services_that_may_not_reach_redis_say_why_and_wait(
+def test_services_without_access_to_redis_log_the_reason_and_wait(
     server: SecureRedis, tmp_path: Path, ca: str, password: str, reason: str
 ) -> None:
-    """The API answers 503; a worker writes one line with the variable and the reason, and goes on trying."""
+    """The API answers 503, and a worker logs one line with the variable and the reason and keeps trying."""
     (tmp_path / "volume").mkdir()
     services = ServiceProcesses(server.url(ca), tmp_path / "volume", REDIS_PASSWORD=password)
     try:
@@ -153,28 +153,28 @@ def test_services_that_may_not_reach_redis_say_why_and_wait(
         while "queue_unavailable" not in services.logs():
             assert time.monotonic() < deadline, services.logs()
             time.sleep(0.1)
-        answer = first_answer(services, "/status/" + "0" * 32)
-        assert (answer.status_code, answer.json()["code"]) == (503, "queue_unavailable")
-        time.sleep(1)  # some more tries
+        response = first_response(services, "/status/" + "0" * 32)
+        assert (response.status_code, response.json()["code"]) == (503, "queue_unavailable")
+        time.sleep(1)  # a few more tries
         assert services.processes["llm"].poll() is None
     finally:
         services.stop()
     [line] = services.log("llm").read_text().splitlines()
-    told = json.loads(line)
-    assert "REDIS_URL" in told["message"]
-    assert reason in told["reason"]
+    entry = json.loads(line)
+    assert "REDIS_URL" in entry["message"]
+    assert reason in entry["reason"]
     assert PASSWORD not in services.logs()
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        pytest.param("rediss://127.0.0.1:1/0?ssl_cert_reqs=some", id="no such way to check"),
-        pytest.param("redis://127.0.0.1:1/0?certificate=ca.pem", id="no such option"),
+        pytest.param("rediss://127.0.0.1:1/0?ssl_cert_reqs=some", id="unknown check"),
+        pytest.param("redis://127.0.0.1:1/0?certificate=ca.pem", id="unknown option"),
         pytest.param("unix:///tmp/redis.sock", id="no network address"),
     ],
 )
-def test_an_address_that_cannot_be_right_is_told_at_the_start(url: str) -> None:
-    """What no waiting mends ends the process with the variable's name."""
+def test_invalid_address_is_a_startup_error(url: str) -> None:
+    """An address that is no Redis URL raises a StartupError that names REDIS_URL."""
     with pytest.raises(StartupError, match="REDIS_URL"):
         Queue.connect(url)

@@ -118,7 +118,7 @@ async def test_a_batch_whose_worker_dies_is_somebody_elses(driver, queue):
     dead = [first, *await queue.claim_more("stt-dead", "stt", ["one", "two", "three"])]
     assert [claim.job_id for claim in dead] == jobs
     assert [claim.waiting for claim in dead] == [2, 1, 0]
-    driver.let_die("stt-dead")
+    driver.expire_lease("stt-dead")
     handler = BatchHandler()
     handler.may_end.set()
     async with running(queue, handler):

@@ -1,1 +1,1 @@
-"""A model of the queue, held against the real one."""
+"""A model of the queue, compared with the real one after each of its verbs."""

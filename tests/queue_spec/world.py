@@ -1,4 +1,4 @@
-"""What the machine believes of the queue, and what Redis holds."""
+"""The model's state, and the state of the queue in Redis to compare it with."""
 
 import asyncio
 import itertools
@@ -20,11 +20,10 @@ from shared.queue.stages import STAGES, Stage, stage_after, task_name
 ResultT = TypeVar("ResultT")
 
 WORKERS = [f"{stage}-{number}" for stage in STAGES for number in (1, 2)]
-ENDED = {"completed", "failed", "cancelled"}
 
 
 class World(RuleBasedStateMachine):
-    """Callers, six workers, and those who look after them, on one Redis."""
+    """Callers, six workers and an operator on one Redis."""
 
     url: ClassVar[str]
 
@@ -34,23 +33,23 @@ class World(RuleBasedStateMachine):
         self.redis.flushall()
         self.runner = asyncio.Runner()
         self.queue = self.run(self._connect())
-        self.operations = QueueAdmin(self.queue)
+        self.admin = QueueAdmin(self.queue)
         self.numbers = itertools.count()
-        self.in_force: dict[str, Claim] = {}  # by task, the attempt that may commit
-        self.holder: dict[str, str] = {}  # by task, the worker in whose hands it is
-        self.old: list[Claim] = []
+        self.current: dict[str, Claim] = {}  # by task, the attempt that may commit
+        self.holders: dict[str, str] = {}  # by task, the worker that holds it
+        self.claimed: list[Claim] = []  # every claim, old ones too
         self.purged: set[str] = set()
         self.committed: Counter[str] = Counter()
-        self.steps: Counter[str] = Counter()  # by task, what its latest attempt has recorded
-        self.parts: dict[str, range] = {}  # by job, the numbers of the generation's parts
+        self.steps: Counter[str] = Counter()  # by task, the steps that its latest attempt has recorded
+        self.parts: dict[str, range] = {}  # by job, the numbers of the current generation's parts
         self.restarts: Counter[str] = Counter()
         self.crashes: Counter[str] = Counter()
-        self.revivals: Counter[str] = Counter()
+        self.retries: Counter[str] = Counter()
         for worker in WORKERS:
             self.enlist(worker)
 
     def unique(self) -> str:
-        """What a random id would be, and yet the same each time that the machine replays a run."""
+        """Return an id that is unique, and the same when Hypothesis replays a run."""
         return f"{next(self.numbers):032x}"
 
     def run(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
@@ -69,22 +68,23 @@ class World(RuleBasedStateMachine):
     def is_live(self, job_id: str) -> bool:
         return self.status(job_id) in ("pending", "processing")
 
-    def astray(self, worker: str) -> list[str]:
+    def unclaimed_held(self, worker: str) -> list[str]:
+        """Return the tasks that the worker holds without an attempt."""
         held = self.redis.lrange(KEYS["HELD"] + worker, 0, -1)
-        return [task for task in held if self.holder.get(task) != worker]
+        return [task for task in held if self.holders.get(task) != worker]
 
-    def in_hands(self) -> set[str]:
+    def held_tasks(self) -> set[str]:
         return {task for worker in WORKERS for task in self.redis.lrange(KEYS["HELD"] + worker, 0, -1)}
 
-    def with_work(self) -> list[str]:
-        """Workers in whose stage something waits."""
+    def workers_with_tasks(self) -> list[str]:
+        """Return the workers in whose stage a task waits."""
         return [worker for worker in WORKERS if self.redis.llen(KEYS["QUEUE"] + stage_of(worker))]
 
-    def with_astray(self) -> list[str]:
-        return [worker for worker in WORKERS if self.astray(worker)]
+    def workers_with_unclaimed_held(self) -> list[str]:
+        return [worker for worker in WORKERS if self.unclaimed_held(worker)]
 
     def places(self) -> Counter[str]:
-        """Every task that is anywhere, and in how many places."""
+        """Return every task that is in a place, and in how many."""
         lists = [KEYS["QUEUE"] + stage for stage in STAGES] + [KEYS["HELD"] + worker for worker in WORKERS]
         with self.redis.pipeline(transaction=False) as pipe:
             for name in [*lists, KEYS["DEAD"]]:
@@ -100,14 +100,14 @@ class World(RuleBasedStateMachine):
             return {key.removeprefix(KEYS["JOB"]): status for key, status in zip(keys, pipe.execute(), strict=True)}
 
     def events(self, job_ids: Collection[str]) -> list[list[str]]:
-        """The names of what happened to each."""
+        """Return the names of each job's events."""
         with self.redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
                 pipe.xrange(KEYS["EVENTS"] + job_id)
             return [[entry["event"] for _, entry in entries] for entries in pipe.execute()]
 
     def tasks(self) -> dict[str, dict[str, str]]:
-        """By job, what its tasks need; nothing of a job that needs nothing."""
+        """Return the tasks hash of each job that has one."""
         keys: list[str] = self.redis.keys(KEYS["TASKS"] + "*")
         with self.redis.pipeline(transaction=False) as pipe:
             for key in keys:
@@ -115,7 +115,7 @@ class World(RuleBasedStateMachine):
             return {key.removeprefix(KEYS["TASKS"]): fields for key, fields in zip(keys, pipe.execute(), strict=True)}
 
     def open_tasks(self) -> dict[str, list[str]]:
-        """By job, its tasks that are not done."""
+        """Return each job's open tasks."""
         return {
             job_id: [field.removeprefix("input:") for field in fields if field.startswith("input:")]
             for job_id, fields in self.tasks().items()
@@ -124,71 +124,72 @@ class World(RuleBasedStateMachine):
     def failed(self) -> list[str]:
         return sorted(job_id for job_id, status in self.statuses().items() if status == "failed")
 
-    def makers(self) -> list[Claim]:
-        """Attempts that may record a step."""
-        return [claim for claim in self.in_force.values() if stage_of(claim.task) == "llm"]
+    def llm_claims(self) -> list[Claim]:
+        """Return the current attempts that may record a step."""
+        return [claim for claim in self.current.values() if stage_of(claim.task) == "llm"]
 
-    def outdated(self) -> list[Claim]:
-        return [claim for claim in self.old if self.in_force.get(claim.task) not in (None, claim)]
+    def superseded(self) -> list[Claim]:
+        """Return the old claims whose task has a newer attempt."""
+        return [claim for claim in self.claimed if self.current.get(claim.task) not in (None, claim)]
 
-    def is_in_force(self, claim: Claim) -> bool:
-        return self.in_force.get(claim.task) is claim
+    def is_current(self, claim: Claim) -> bool:
+        return self.current.get(claim.task) is claim
 
-    def verdict(self, claim: Claim, success: str) -> str:
-        if not self.is_in_force(claim):
+    def expected_verdict(self, claim: Claim, success: str) -> str:
+        if not self.is_current(claim):
             return "stale"
         return success if self.is_live(claim.job_id) else "over"
 
-    def settled(self, claim: Claim, verdict: str) -> None:
+    def note_end(self, claim: Claim, verdict: str) -> None:
+        """Note that the attempt has ended, unless it was stale."""
         if verdict != "stale":
-            del self.in_force[claim.task], self.holder[claim.task]
+            del self.current[claim.task], self.holders[claim.task]
 
-    def begun(self, worker: str, claim: Claim | None, task: str | None) -> Any:
-        """Note an attempt at `task`. Where none was begun, it was taken back, or its job over: it may have killed too
-        many."""
+    def note_attempt(self, worker: str, claim: Claim | None, task: str | None) -> Any:
+        """Note an attempt at `task`. Without one, the task must have been discarded, or its job must have ended."""
         if claim is None:
-            assert task is None or not self.is_live(job_of(task)) or self.is_taken_back(task), f"{task} was not begun"
+            assert task is None or not self.is_live(job_of(task)) or self.is_discarded(task), f"no attempt at {task}"
             return multiple()
         assert claim.task == task
-        self.retracted(claim.task)
+        self.note_discard(claim.task)
         if claim.part == "join":
             assert json.loads(claim.input) == [f"{index}.wav" for index in self.parts[claim.job_id]]
         self.crashes[claim.task] += 1
-        assert self.crashes[claim.task] <= MAX_CRASHES, "poison is set aside"
-        assert self.committed[claim.task] == 0, "what is done is not begun again"
-        self.in_force[claim.task], self.holder[claim.task] = claim, worker
-        self.old.append(claim)
+        assert self.crashes[claim.task] <= MAX_CRASHES, "a task that crashes too often is dead-lettered"
+        assert self.committed[claim.task] == 0, "a committed task has no further attempt"
+        self.current[claim.task], self.holders[claim.task] = claim, worker
+        self.claimed.append(claim)
         return claim
 
-    def pushed(self, job_id: str, count: int) -> None:
-        """Note so many more parts."""
-        known = self.parts.get(job_id, range(0))
-        self.parts[job_id] = range(known.start, known.stop + count)
+    def note_parts(self, job_id: str, count: int) -> None:
+        """Note `count` new parts of a job."""
+        parts = self.parts.get(job_id, range(0))
+        self.parts[job_id] = range(parts.start, parts.stop + count)
 
-    def retracted(self, task: str) -> None:
-        """Note that what an attempt had recorded step by step is taken back, if it had."""
+    def note_discard(self, task: str) -> None:
+        """Note that the parts of a task's latest attempt are discarded, if it had recorded any step."""
         if self.steps.pop(task, 0):
             self.restarts[job_of(task)] += 1
             stop = self.parts.get(job_of(task), range(0)).stop
             self.parts[job_of(task)] = range(stop, stop)
             places = self.places()
-            for part in [part for part in self.in_force if is_part(part) and job_of(part) == job_of(task)]:
-                assert not places[part], "whoever works on it hears of it by holding it no more"
-                del self.in_force[part], self.holder[part]
+            for part in [part for part in self.current if is_part(part) and job_of(part) == job_of(task)]:
+                assert not places[part], "its worker must learn from its heartbeat that it lost the task"
+                del self.current[part], self.holders[part]
 
-    def is_taken_back(self, task: str) -> bool:
+    def is_discarded(self, task: str) -> bool:
         return is_part(task) and int(task.rpartition(":")[2]) < self.parts[job_of(task)].start
 
-    def let_go_of_job(self, job_id: str, *, keep_holder: bool = False) -> None:
-        for task in [task for task in self.in_force if job_of(task) == job_id]:
-            del self.in_force[task]
+    def drop_claims(self, job_id: str, *, keep_holder: bool = False) -> None:
+        for task in [task for task in self.current if job_of(task) == job_id]:
+            del self.current[task]
             if not keep_holder:
-                del self.holder[task]
+                del self.holders[task]
 
-    def lose_hold(self, worker: str) -> None:
-        for task in [task for task, holder in self.holder.items() if holder == worker]:
-            del self.holder[task]
-            self.in_force.pop(task, None)
+    def drop_held(self, worker: str) -> None:
+        for task in [task for task, holder in self.holders.items() if holder == worker]:
+            del self.holders[task]
+            self.current.pop(task, None)
 
 
 def pick(among: Collection[ResultT], which: int) -> ResultT:
@@ -196,7 +197,7 @@ def pick(among: Collection[ResultT], which: int) -> ResultT:
 
 
 def stage_of(name: str) -> Stage:
-    """Of a worker or a task; of a route, the first."""
+    """Return the stage of a worker or a task, or the first one of a route."""
     return name[:3]  # type: ignore[return-value]
 
 
@@ -209,7 +210,7 @@ def is_part(task: str) -> bool:
 
 
 def outcome(claim: Claim, segments: int) -> Outcome:
-    """What a worker of the claim's stage would commit, or record as a step."""
+    """Return an outcome of the claim's stage, to commit or to record as a step."""
     stage = stage_of(claim.task)
     follows = stage_after(claim.fields["route"], stage)
     if claim.part == "join":

@@ -1,4 +1,4 @@
-"""What a client reads of a job."""
+"""Reading a job from its hash, routes and task names."""
 
 from shared.queue.job import Job
 from shared.queue.messages import Claim
@@ -31,8 +31,8 @@ FIELDS = {
 }
 
 
-def test_the_hash_becomes_a_job():
-    """Each field has its type, times are in UTC, and private fields stay private."""
+def test_job_is_read_from_its_hash():
+    """A job read from its hash has typed fields, times in UTC, and no private field."""
     job = Job.from_hash(FIELDS)
     assert (job.transcript, job.response, job.duration_s) == ("hello", None, 1.5)
     assert job.engines["stt"].model_dump() == {"engine": "faster-whisper", "model": "base"}
@@ -43,8 +43,8 @@ def test_the_hash_becomes_a_job():
     assert "not the client's" not in job.model_dump_json()
 
 
-def test_the_waterfall_tells_waiting_from_working():
-    """A stage that has begun is listed; how long it worked is known when it is done."""
+def test_timings_separate_waiting_from_working():
+    """Each stage that has started has its waiting time, and each that is done its working time."""
     timings = Job.from_hash(FIELDS).timings
     assert timings.model_dump() == {
         "stages": {
@@ -62,22 +62,22 @@ def test_the_waterfall_tells_waiting_from_working():
     }
 
 
-def test_an_error_has_code_and_message():
-    """Both come from the hash."""
+def test_failed_job_has_an_error_with_code_and_message():
+    """A failed job's error has the code and the message of its hash."""
     job = Job.from_hash(FIELDS | {"status": "failed", "error_code": "no_speech", "error_message": "Speak up."})
     assert job.error is not None
     assert job.error.model_dump() == {"code": "no_speech", "message": "Speak up."}
 
 
-def test_the_route_says_what_follows():
-    """Shorter routes end sooner."""
+def test_route_determines_the_next_stage():
+    """The stage after another one depends on the route, and the last stage has none."""
     assert stage_after("stt,llm,tts", "stt") == "llm"
     assert stage_after("stt,llm,tts", "tts") is None
     assert stage_after("stt", "stt") is None
 
 
-def test_a_task_knows_its_job_and_part():
-    """Names are made and read alike."""
-    for part, read in ((None, None), (3, "3"), ("join", "join")):
+def test_claim_reads_job_and_part_from_the_task_name():
+    """A claim's job id and part are those that its task was named by."""
+    for part, expected in ((None, None), (3, "3"), ("join", "join")):
         claim = Claim(task_name("tts", "f" * 32, part), "token", 1, "", {})
-        assert (claim.job_id, claim.part) == ("f" * 32, read)
+        assert (claim.job_id, claim.part) == ("f" * 32, expected)
