@@ -1,4 +1,4 @@
-"""The API on a queue without a server, called without a network: thousands of requests in seconds."""
+"""The API on a fake Redis, called without a network: thousands of requests in seconds."""
 
 import asyncio
 from pathlib import Path
@@ -16,6 +16,8 @@ FORM_TYPE = "multipart/form-data; boundary=limit"
 
 
 class ApiInProcess:
+    """A synchronous client of the API, which runs in this process and in an event loop of its own."""
+
     def __init__(self, volume: Path) -> None:
         self._volume = volume
         self._runner = asyncio.Runner()
@@ -40,13 +42,13 @@ class ApiInProcess:
     def post(
         self, body: bytes, content_type: str | bytes = FORM_TYPE, **headers: str | bytes
     ) -> tuple[httpx.Response, bytes | None]:
-        """Upload the body. What is answered, and what the volume then holds, which is removed; None if nothing."""
+        """Upload the body. Return the response and the file that the volume then holds, if any, which is removed."""
         headers = {"Content-Type": content_type} | {name.replace("_", "-"): value for name, value in headers.items()}
-        answer = self._runner.run(self._client.post("/transcribe", content=body, headers=headers))
+        response = self._runner.run(self._client.post("/transcribe", content=body, headers=headers))
         files = [path for path in self._volume.rglob("*") if path.is_file()]
         assert len(files) <= 1
         stored = None
         for path in files:
             stored = path.read_bytes()
             path.unlink()
-        return answer, stored
+        return response, stored

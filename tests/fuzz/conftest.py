@@ -1,10 +1,10 @@
-"""How many examples hypothesis tries: a few hundred, the same in every run, or with HYPOTHESIS_PROFILE=long many."""
+"""Hypothesis profiles: a few hundred examples, the same in every run, or many with HYPOTHESIS_PROFILE=long."""
 
 import os
 
 from hypothesis import HealthCheck, settings
 
-# An example that fails is written down as a test by name, not in a database beside the code.
+# A failing example becomes a named test, and is not kept in a database beside the code.
 _COMMON = {"database": None, "deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 
 settings.register_profile("short", derandomize=True, max_examples=200, **_COMMON)

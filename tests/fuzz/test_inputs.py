@@ -1,4 +1,4 @@
-"""What the outside hands in: settings, names of models, the first bytes of files, keys of repeated uploads."""
+"""Inputs from outside: settings, names of models, the first bytes of files, idempotency keys."""
 
 import os
 import sys
@@ -30,7 +30,7 @@ from tts_worker.settings import TtsSettings
 FIELDS = [
     (kind, name) for kind in (ApiSettings, SttSettings, LlmSettings, TtsSettings) for name in sorted(kind.model_fields)
 ]
-#: What an environment can hold.
+#: Values that an environment variable can hold.
 VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60)
 VALUES |= (
     st.integers().map(str) | st.floats().map(str) | st.sampled_from(["true", "off", "1/second", "0/day", "http://"])
@@ -38,26 +38,26 @@ VALUES |= (
 
 
 @given(st.sampled_from(FIELDS), VALUES)
-def test_a_setting_is_read_or_named(field: tuple[type[SharedSettings], str], value: str) -> None:
-    """A wrong one ends the process with a line that names the variable; a secret is never in that line."""
+def test_a_setting_is_read_or_refused_by_name(field: tuple[type[SharedSettings], str], value: str) -> None:
+    """An invalid setting ends the process with one line that names the variable and holds no secret."""
     kind, name = field
-    said = StringIO()
-    with mock.patch.dict(os.environ, {name.upper(): value}), mock.patch.object(sys, "stderr", said):
+    stderr = StringIO()
+    with mock.patch.dict(os.environ, {name.upper(): value}), mock.patch.object(sys, "stderr", stderr):
         try:
             settings = read_settings(lambda: kind(_env_file=None))
-        except SystemExit as end:
-            assert (end.code, said.getvalue().startswith(f"{name.upper()}: ")) == (2, True)  # noqa: PT017
-            assert len(said.getvalue().splitlines()) == 1
+        except SystemExit as error:
+            assert (error.code, stderr.getvalue().startswith(f"{name.upper()}: ")) == (2, True)  # noqa: PT017
+            assert len(stderr.getvalue().splitlines()) == 1
             secret = isinstance(kind.model_fields[name].default, SecretStr)
-            assert not (secret and len(value.strip()) > 5 and value.strip() in said.getvalue())
+            assert not (secret and len(value.strip()) > 5 and value.strip() in stderr.getvalue())
             return
-    assert said.getvalue() == ""
+    assert stderr.getvalue() == ""
     assert getattr(settings, name) is not None or value == ""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def no_hub() -> Iterator[None]:
-    """Nobody is asked for a model."""
+    """Make every model download fail, so that no test reaches the network."""
 
     def download(*_: object, **__: object) -> str:
         raise LocalEntryNotFoundError("no network here")
@@ -71,22 +71,22 @@ MODELS |= st.text("~./\\ab-", min_size=1, max_size=300) | st.integers(250, 5000)
 
 
 @given(MODELS)
-def test_a_model_is_found_or_named_as_a_wrong_setting(tmp_path_factory: pytest.TempPathFactory, model: str) -> None:
-    """Whatever STT_MODEL says, it is a line for the operator and no stack."""
+def test_an_unusable_model_is_a_wrong_setting(tmp_path_factory: pytest.TempPathFactory, model: str) -> None:
+    """An STT_MODEL that cannot be found is reported to the operator by the variable's name, whatever its value."""
     with pytest.raises(StartupError, match="STT_MODEL"):
         model_directory(model, tmp_path_factory.getbasetemp() / "models")
 
 
 @given(MODELS)
-def test_a_models_public_name_is_no_path_of_this_machine(model: str) -> None:
-    """Where it is a folder, only the folder's name is told."""
+def test_the_public_name_of_a_model_is_not_a_path(model: str) -> None:
+    """The public name of a model that lies in a folder is the folder's name without its path."""
     name = model_name(model)
     assert name == model or "/" not in name
 
 
 @given(st.binary(max_size=64), st.binary(max_size=64))
-def test_a_file_is_judged_by_its_first_bytes_only(data: bytes, more: bytes) -> None:
-    """What comes behind them changes nothing, and whatever is too short for a verdict is never taken back."""
+def test_a_file_is_recognized_by_its_first_bytes_only(data: bytes, more: bytes) -> None:
+    """Bytes behind the head do not change whether a file is audio, and a short head that is audio stays audio."""
     head = data[:HEAD_BYTES]
     if len(head) == HEAD_BYTES:
         assert is_audio(head) == is_audio(head + more)
@@ -95,8 +95,8 @@ def test_a_file_is_judged_by_its_first_bytes_only(data: bytes, more: bytes) -> N
 
 
 @given(st.text(min_size=1, max_size=40), st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1"]))
-def test_a_text_is_no_audio(text: str, encoding: str) -> None:
-    """In whatever encoding, unless it begins with the very letters of a container."""
+def test_text_is_not_audio(text: str, encoding: str) -> None:
+    """Text in any encoding is not taken for audio, unless it begins with a container's magic bytes."""
     data = text.encode(encoding, "replace")
     magic = data[:4] in (b"OggS", b"fLaC") or data[:3] == b"ID3" or data[4:8] == b"ftyp" or data[8:12] == b"WAVE"
     assert magic or (data[:1] == b"\xff" and encoding == "latin-1") or not is_audio(data[:HEAD_BYTES])
@@ -104,15 +104,15 @@ def test_a_text_is_no_audio(text: str, encoding: str) -> None:
 
 @pytest.mark.parametrize("kind", seeds())
 @given(rest=st.binary(max_size=32))
-def test_every_accepted_kind_is_audio(kind: str, rest: bytes) -> None:
-    """By the beginning alone."""
+def test_every_supported_format_is_audio(kind: str, rest: bytes) -> None:
+    """A recording of each supported format is recognized whatever follows its head."""
     assert is_audio(seeds()[kind][:HEAD_BYTES] + rest)
 
 
 @pytest.mark.parametrize("name", TEXT_FIELDS)
 @given(st.text("aA0-_.+ \n", min_size=1, max_size=3), st.text("aA0-_.+! \n", max_size=2))
-def test_a_text_field_is_judged_in_no_time(name: str, unit: str, end: str) -> None:
-    """However long and however nearly right: no rule is tried in a million ways."""
+def test_a_text_field_is_validated_fast(name: str, unit: str, end: str) -> None:
+    """A long and nearly valid text field is validated in under 0.2 s, without catastrophic backtracking."""
     started = time.process_time()
     TEXT_FIELDS[name].fullmatch(unit * (16_000 // len(unit)) + end)
     assert time.process_time() - started < 0.2
@@ -120,19 +120,21 @@ def test_a_text_field_is_judged_in_no_time(name: str, unit: str, end: str) -> No
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiInProcess]:
-    with ApiInProcess(tmp_path_factory.mktemp("doors") / "volume") as api:
+    with ApiInProcess(tmp_path_factory.mktemp("inputs") / "volume") as api:
         yield api
 
 
 @given(st.binary(max_size=400).map(lambda key: key.translate(None, b"\r\n\0").strip()))
 def test_a_repeated_upload_is_one_job_whatever_its_key(api: ApiInProcess, key: bytes) -> None:
-    """The same key finds the same job, and another upload under it is refused; no key, no memory."""
-    first, again = (api.post(BODY, FORM_TYPE, Idempotency_Key=key)[0] for _ in range(2))
+    """Two uploads with the same key are one job and another upload with it is refused; without a key they are two
+    jobs."""
+    first = api.post(BODY, FORM_TYPE, Idempotency_Key=key)[0]
+    repeated = api.post(BODY, FORM_TYPE, Idempotency_Key=key)[0]
     if len(key) > 255:
         assert (first.status_code, first.json()["code"]) == (422, "invalid_request")
         return
-    assert (first.status_code, again.status_code) == (202, 202)
-    assert (first.json()["job_id"] == again.json()["job_id"]) == bool(key)
+    assert (first.status_code, repeated.status_code) == (202, 202)
+    assert (first.json()["job_id"] == repeated.json()["job_id"]) == bool(key)
     other, stored = api.post(BODY.replace(b"amy", b"bob"), FORM_TYPE, Idempotency_Key=key)
     if key:
         assert (other.status_code, other.json()["code"], stored) == (422, "idempotency_key_reused", None)

@@ -1,4 +1,4 @@
-"""What the LLM worker reads and cuts, whatever a server or a recognizer gives it."""
+"""The LLM worker's parsers and splitters on arbitrary input: answers, delays, sums, addresses and keys."""
 
 import operator
 import time
@@ -23,10 +23,11 @@ from shared.errors import StartupError
 from shared.queue.messages import Claim, Outcome
 from shared.text.sentence_splitter import replace_lone_surrogates, split
 
-LONG = 400
+#: The longest segment that a listener may have to wait for, in characters.
+MAX_SEGMENT_CHARS = 400
 NOON = datetime(2031, 3, 5, 12, 0, tzinfo=UTC)
 
-#: Surrogates included: a server that cuts its stream between the halves of an emoji sends them.
+#: With surrogates, which a server sends that cuts its stream between the halves of an emoji.
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=600)
 SENTENCES = st.lists(
     st.sampled_from(
@@ -41,29 +42,30 @@ LANGUAGES = st.sampled_from(["en", "de-AT", "zh", "ja", "th", "hi", "ar", "ru", 
 
 
 @given(ANY_TEXT | SENTENCES, LANGUAGES)
-def test_an_answer_is_cut_without_a_loss(text: str, language: str) -> None:
-    """Put together, the pieces are the answer but for its blanks; none is empty, and none too long to wait for."""
-    pieces = split(text, language)
+def test_splitting_an_answer_loses_nothing(text: str, language: str) -> None:
+    """The segments of an answer are the answer apart from blanks; none is empty, and none is too long to wait for."""
+    segments = split(text, language)
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    assert "".join("".join(pieces).split()) == "".join(whole.split())
-    assert all(0 < len(piece) <= LONG for piece in pieces)
-    assert all(piece == piece.strip() for piece in pieces)
+    assert "".join("".join(segments).split()) == "".join(whole.split())
+    assert all(0 < len(segment) <= MAX_SEGMENT_CHARS for segment in segments)
+    assert all(segment == segment.strip() for segment in segments)
 
 
 @given(SENTENCES)
-def test_two_words_never_become_one(text: str) -> None:
-    """Where the answer has a blank, its pieces have a blank or an end; a word may well be cut, as in `Yes!No!`."""
+def test_splitting_an_answer_never_joins_words(text: str) -> None:
+    """A blank of the answer is a blank or a border in its segments, although a word such as `Yes!No!` may be split."""
     parts = iter(" ".join(split(text, "en")).split())
     for word in text.split():
-        found = ""
-        while len(found) < len(word):
-            found += next(parts)
-        assert found == word
+        joined = ""
+        while len(joined) < len(word):
+            joined += next(parts)
+        assert joined == word
 
 
 @pytest.mark.parametrize("unit", ["a", "好", "a ", "a, ", "A. ", "\n", " \n x", "e.g. ", "…", "\n\n- a"])
-def test_a_long_answer_is_cut_in_little_time(unit: str) -> None:
-    """Nobody else's answer waits long for the loop."""
+def test_a_long_answer_is_split_fast(unit: str) -> None:
+    """An answer of 60,000 characters without good borders is split within a second, so that it does not block the event
+    loop."""
     started = time.process_time()
     split(unit * (60_000 // len(unit)), "en")
     assert time.process_time() - started < 1
@@ -73,8 +75,8 @@ OPERATORS = {"plus": operator.add, "minus": operator.sub, "times": operator.mul,
 
 
 @given(st.integers(0, 999), st.sampled_from(sorted(OPERATORS)), st.integers(0, 999), st.booleans())
-def test_a_sum_is_worked_out(left: int, name: str, right: int, in_words: bool) -> None:
-    """In digits or in words, it is what Python makes of it."""
+def test_a_calculation_is_solved(left: int, name: str, right: int, in_words: bool) -> None:
+    """A calculation in digits or in words has the result that Python computes."""
     first, second = (spell(Fraction(number)) if in_words else str(number) for number in (left, right))
     answer = solve(f"How much is {first} {name} {second}?")
     if name == "divided by" and not right:
@@ -88,7 +90,7 @@ def test_a_sum_is_worked_out(left: int, name: str, right: int, in_words: bool) -
 
 @given(st.fractions(-(10**9), 10**9))
 def test_a_number_is_spelt_in_letters_or_digits(number: Fraction) -> None:
-    """Speakable, and the same number gives the same words whatever its sign."""
+    """A spelt number has only speakable characters, and its negative is the same words behind `minus`."""
     spelt = spell(number)
     assert all(char.isascii() and (char.isalnum() or char in " -.") for char in spelt)
     if round(number * 100) > 0:
@@ -105,63 +107,66 @@ WORDS = st.sampled_from([
 
 
 @given(st.text(max_size=200) | st.lists(WORDS, max_size=30).map(" ".join))
-def test_any_question_has_a_sentence_or_no_sum(question: str) -> None:
-    """Nothing that is said makes the arithmetic stumble."""
+def test_any_question_is_a_calculation_or_none(question: str) -> None:
+    """An arbitrary question gets a sentence or no result, and never an exception."""
     answer = solve(question)
     assert answer is None or (answer.endswith(".") and answer[0].isalnum())
 
 
 @pytest.mark.parametrize("words", ["one plus ", "one ", "a ", "hundred and ", "9", "1,000", "plus ", "one-"])
-def test_a_long_question_is_read_in_little_time(words: str) -> None:
-    """Ten minutes of talk are no reason to think for long."""
+def test_a_long_question_is_parsed_fast(words: str) -> None:
+    """A question of ten minutes of talk is parsed within a second."""
     started = time.process_time()
     solve(words * 4000)
     assert time.process_time() - started < 1
 
 
 @given(ANY_TEXT, LANGUAGES)
-async def test_the_built_in_responder_always_answers(text: str, language: str) -> None:
-    """With the same words each time, of which none is empty."""
+async def test_the_offline_engine_always_answers(text: str, language: str) -> None:
+    """The offline engine has an answer to any text, the same each time, without empty parts."""
 
-    async def said() -> list[str]:
+    async def answer() -> list[str]:
         engine = OfflineEngine(clock=lambda: NOON)
-        return [piece async for piece in engine.answer(Prompt(text=text, language=language, system=""))]
+        return [part async for part in engine.answer(Prompt(text=text, language=language, system=""))]
 
-    pieces = await said()
-    assert pieces == await said()
-    assert "".join(pieces).strip()
-    assert all(piece.strip() for piece in pieces)
+    parts = await answer()
+    assert parts == await answer()
+    assert "".join(parts).strip()
+    assert all(part.strip() for part in parts)
 
 
 @given(st.text(max_size=60) | st.from_regex(r"\s?https?://[^\n]{0,30}\s?", fullmatch=True))
-def test_an_address_is_refused_when_it_is_set_or_can_be_called(url: str) -> None:
-    """What is accepted has a host, as the client that will use it sees it; the rest is told as a wrong setting."""
-    read = refused = ""
+def test_an_accepted_address_has_a_host(url: str) -> None:
+    """An OPENAI_BASE_URL is refused by the variable's name, or has a host in the eyes of the HTTP client that will use
+    it."""
+    address = ""
+    refusal = ""
     try:
-        read = read_url(url, "OPENAI_BASE_URL")
+        address = read_url(url, "OPENAI_BASE_URL")
     except StartupError as error:
-        refused = error.public_message
-    assert not refused or "OPENAI_BASE_URL" in refused
-    assert not read or (httpx2.URL(read).host and urlsplit(read).hostname)
+        refusal = error.public_message
+    assert not refusal or "OPENAI_BASE_URL" in refusal
+    assert not address or (httpx2.URL(address).host and urlsplit(address).hostname)
 
 
 @given(st.text(max_size=40))
-def test_a_key_is_refused_when_it_is_set_or_fits_a_header(key: str) -> None:
-    """What is accepted is sent as it is, and what is refused is not repeated."""
-    read = refused = ""
+def test_an_accepted_key_fits_a_header(key: str) -> None:
+    """A GEMINI_API_KEY is refused without being repeated, or fits an HTTP header as it is."""
+    accepted = ""
+    refusal = ""
     try:
-        read = read_key(SecretStr(key), "GEMINI_API_KEY")
+        accepted = read_key(SecretStr(key), "GEMINI_API_KEY")
     except StartupError as error:
-        refused = error.public_message
-    if refused:
-        assert refused == "GEMINI_API_KEY has characters that no key contains. Copy it again, without quotes."
+        refusal = error.public_message
+    if refusal:
+        assert refusal == "GEMINI_API_KEY has characters that no key contains. Copy it again, without quotes."
         return
-    assert read == key.strip()
-    assert httpx2.Headers({"x-goog-api-key": read})["x-goog-api-key"] == read
+    assert accepted == key.strip()
+    assert httpx2.Headers({"x-goog-api-key": accepted})["x-goog-api-key"] == accepted
 
 
 @pytest.mark.parametrize(
-    ("answer", "pieces"),
+    ("answer", "segments"),
     [
         (
             "It is sunny \ud83d\ude00 today. Put on a hat, please.",
@@ -170,40 +175,43 @@ def test_a_key_is_refused_when_it_is_set_or_fits_a_header(key: str) -> None:
         ("It is sunny \ud83d today.", ["It is sunny \ufffd today."]),
     ],
 )
-def test_an_emoji_in_two_halves_is_put_together(answer: str, pieces: list[str]) -> None:
-    """A server streamed it in two pieces of JSON, and the job failed; of a lone half, only the half is lost."""
-    assert split(replace_lone_surrogates(answer), "en") == pieces
+def test_the_halves_of_an_emoji_are_joined(answer: str, segments: list[str]) -> None:
+    """Two surrogates that a server streamed in separate JSON strings become one emoji, and a lone one becomes
+    U+FFFD."""
+    assert split(replace_lone_surrogates(answer), "en") == segments
 
 
 @pytest.mark.parametrize(
     "url", ["http://", "http://[", "https://:8000", "http://a:x", "http://a:99999", "http://a/\x07b"]
 )
 def test_an_address_without_a_host_is_a_wrong_setting(url: str) -> None:
-    """The worker says so when it starts, in place of a stack of its library's."""
+    """An address that cannot be called is refused at startup by the variable's name, instead of by a library's
+    traceback."""
     with pytest.raises(StartupError, match="OPENAI_BASE_URL is not a valid URL"):
         read_url(url, "OPENAI_BASE_URL")
 
 
-async def test_an_answer_in_halves_of_characters_can_be_stored() -> None:
-    """What the handler commits is text that Redis and every client can read."""
+async def test_an_answer_with_surrogates_can_be_stored() -> None:
+    """An answer streamed with halves of characters is committed as text that Redis and every client can read."""
 
-    class Halves:
+    class SurrogateEngine:
         name, model = "halves", "test"
 
         async def answer(self, prompt: Prompt) -> AsyncGenerator[str, None]:
-            for piece in ("It is sunny \ud83d", "\ude00 today. \udc00"):
-                yield piece
+            for part in ("It is sunny \ud83d", "\ude00 today. \udc00"):
+                yield part
 
         async def close(self) -> None:
             pass
 
     steps: list[Outcome] = []
 
-    async def extend(step: Outcome) -> None:
+    async def commit_partial(step: Outcome) -> None:
         steps.append(step)
 
     fields = {"transcript": "How is the weather?", "language": "en", "route": "stt,llm,tts"}
-    steps.append(await LlmHandler(Halves(), llm_settings()).handle(Claim("llm:1", "token", 1, "", fields), extend))
+    claim = Claim("llm:1", "token", 1, "", fields)
+    steps.append(await LlmHandler(SurrogateEngine(), llm_settings()).handle(claim, commit_partial))
     whole = "It is sunny \U0001f600 today. \ufffd"
     assert steps[-1].fields["response"] == whole
     assert "".join(event.as_dict()["text"] for step in steps for event in step.events) == whole

@@ -1,4 +1,4 @@
-"""Forms that are broken at every place: each is refused in plain words, or its recording is stored to the byte."""
+"""Damaged multipart forms: each is refused with a code, or its recording is stored byte for byte."""
 
 import re
 from collections.abc import Iterator
@@ -40,8 +40,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiInProcess]:
         yield api
 
 
-def recording_in(body: bytes) -> bytes | None:
-    """The content of the part audio_file, read as RFC 2046 has it and by other code than the product's."""
+def expected_recording(body: bytes) -> bytes | None:
+    """The content of the part audio_file by RFC 2046, read with other code than the product's."""
     form = re.split(rb"\r\n--limit--", b"\r\n" + body)[0]
     for part in re.split(rb"\r\n--limit(?=\r\n)", form)[1:]:
         head, blank, content = part.partition(b"\r\n\r\n")
@@ -50,86 +50,86 @@ def recording_in(body: bytes) -> bytes | None:
     return None
 
 
-def check(answer: httpx.Response, stored: bytes | None, body: bytes) -> int:
-    """Asserts what holds for every body; the status."""
-    if answer.status_code == 202:
-        assert stored == recording_in(body)
+def check_response(response: httpx.Response, stored: bytes | None, body: bytes) -> int:
+    """Assert what holds for every body, and return the status."""
+    if response.status_code == 202:
+        assert stored == expected_recording(body)
         assert stored
         assert is_audio(stored)
     else:
-        problem = answer.json()
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert (answer.status_code, problem["code"]) in REFUSALS, problem
+        problem = response.json()
+        assert response.headers["content-type"] == "application/problem+json"
+        assert (response.status_code, problem["code"]) in REFUSALS, problem
         assert stored is None, "a refused upload left a file"
-    return answer.status_code
+    return response.status_code
 
 
-def test_the_form_is_good_as_it_is(api: ApiInProcess) -> None:
-    """What the damaged forms are made of is accepted."""
-    answer, stored = api.post(BODY)
-    assert (check(answer, stored, BODY), stored) == (202, SOUND)
+def test_the_undamaged_form_is_accepted(api: ApiInProcess) -> None:
+    """The form from which the damaged ones are made is accepted."""
+    response, stored = api.post(BODY)
+    assert (check_response(response, stored, BODY), stored) == (202, SOUND)
 
 
 def test_a_form_that_is_cut_anywhere_is_incomplete(api: ApiInProcess) -> None:
-    """No part of a recording is taken for a whole one; only the line's end behind the last boundary may be missing."""
+    """A form cut at any byte is refused as incomplete, unless only the line end behind the last boundary is missing."""
     for end in range(len(BODY)):
-        status = check(*api.post(BODY[:end]), BODY[:end])
+        status = check_response(*api.post(BODY[:end]), BODY[:end])
         assert (status == 202) == (end >= len(BODY) - 2), end
 
 
 def test_a_form_that_lacks_a_byte_anywhere(api: ApiInProcess) -> None:
-    """Refused, or stored as it came."""
+    """A form that lacks any one byte is refused, or its recording is stored as it came."""
     for at in range(len(BODY)):
         body = BODY[:at] + BODY[at + 1 :]
-        check(*api.post(body), body)
+        check_response(*api.post(body), body)
 
 
-def test_a_form_with_a_byte_twice_anywhere(api: ApiInProcess) -> None:
-    """Refused, or stored as it came."""
+def test_a_form_with_any_byte_repeated(api: ApiInProcess) -> None:
+    """A form with any one byte repeated is refused, or its recording is stored as it came."""
     for at in range(len(BODY)):
         body = BODY[: at + 1] + BODY[at:]
-        check(*api.post(body), body)
+        check_response(*api.post(body), body)
 
 
 STRUCTURE = sorted({edge for match in re.finditer(rb'\r\n|--|limit|[";:=]|[\w-]+', BODY) for edge in match.span()})
 
 
 @pytest.mark.parametrize("foreign", [b"\0", b"\r", b"\n", b"\r\n", b"--limit", b'"', b"\\", b"\xff", b"; name=x", b":"])
-def test_a_form_with_something_foreign_at_every_joint(api: ApiInProcess, foreign: bytes) -> None:
-    """Refused, or stored as it came."""
+def test_a_form_with_foreign_bytes_between_any_tokens(api: ApiInProcess, foreign: bytes) -> None:
+    """A form with foreign bytes between any two tokens is refused, or its recording is stored as it came."""
     for at in STRUCTURE:
         body = BODY[:at] + foreign + BODY[at:]
-        check(*api.post(body), body)
+        check_response(*api.post(body), body)
 
 
-def test_a_form_with_its_pieces_in_another_order(api: ApiInProcess) -> None:
-    """Lines that are missing, doubled or swapped are refused, or stored as they came."""
+def test_a_form_with_lines_removed_repeated_or_swapped(api: ApiInProcess) -> None:
+    """A form with lines removed, repeated or swapped is refused, or its recording is stored as it came."""
     lines = BODY.split(b"\r\n")
     for first in range(len(lines)):
         for second in range(len(lines)):
             mixed = lines.copy()
             mixed.insert(second, mixed.pop(first))
             for body in (b"\r\n".join(mixed), b"\r\n".join([*lines[:first], *lines[second:]])):
-                check(*api.post(body), body)
+                check_response(*api.post(body), body)
 
 
 @given(
     st.lists(st.tuples(st.integers(0, len(BODY)), st.integers(0, 40), st.binary(max_size=12)), min_size=1, max_size=4)
 )
 def test_a_form_that_is_damaged_at_random(api: ApiInProcess, edits: list[tuple[int, int, bytes]]) -> None:
-    """Refused, or stored as it came."""
+    """A form with random edits is refused, or its recording is stored as it came."""
     body = BODY
     for at, removed, put in edits:
         body = body[:at] + put + body[at + removed :]
-    check(*api.post(body), body)
+    check_response(*api.post(body), body)
 
 
 @given(st.text(max_size=300) | st.binary(max_size=300).map(lambda raw: raw.decode("latin-1")))
 def test_a_content_type_of_any_kind(api: ApiInProcess, options: str) -> None:
-    """A header that makes no sense is refused like any other."""
+    """A content type with arbitrary options is refused with a code, or the form is accepted."""
     content_type = f"multipart/form-data; {options}".encode("utf-8", "replace").translate(None, b"\r\n\0")
-    answer, stored = api.post(BODY, content_type)
-    check(answer, stored, BODY)
+    response, stored = api.post(BODY, content_type)
+    check_response(response, stored, BODY)
 
 
 def part(head: bytes, content: bytes = b"x") -> bytes:
@@ -143,7 +143,7 @@ def disposition(options: bytes) -> bytes:
 FILE = part(disposition(b'name="audio_file"'), SOUND)
 END = b"--limit--\r\n"
 
-ODD_FORMS = {
+UNUSUAL_FORMS = {
     "thousands of parts": (part(disposition(b'name="language"'), b"") * 2000 + END, 422),
     "thousands of parts without a head": (b"--limit\r\n\r\n\r\n" * 5000 + END, 422),
     "thousands of boundaries": (b"--limit\r\n" * 5000 + END, 400),
@@ -176,73 +176,70 @@ ODD_FORMS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("odd", ODD_FORMS)
-def test_an_odd_form(api: ApiInProcess, odd: str) -> None:
-    """What a form's parser may stumble over has its answer."""
-    body, status = ODD_FORMS[odd]
-    assert check(*api.post(body), body) == status
+@pytest.mark.parametrize("case", UNUSUAL_FORMS)
+def test_an_unusual_form_gets_its_status(api: ApiInProcess, case: str) -> None:
+    """A form with a structure that parsers may fail on gets the expected status."""
+    body, status = UNUSUAL_FORMS[case]
+    assert check_response(*api.post(body), body) == status
 
 
-def read(chunks: list[bytes]) -> tuple[bytes, dict[str, str], str]:
+def parse(chunks: list[bytes]) -> tuple[bytes, dict[str, str], str]:
+    """The recording, the texts and the digest of a form that arrives in these chunks."""
     form = _Form(b"limit", 10_000)
     for chunk in chunks:
         form.feed(chunk)
     recording = bytes(form.pending)
-    form.flush(open_nowhere())
+    form.flush(Discard())
     upload = form.finish()
     return recording, upload.texts, upload.digest
 
 
-def open_nowhere() -> "Nowhere":
-    return Nowhere()
-
-
-class Nowhere:
-    """A file that forgets."""
+class Discard:
+    """A file that discards what is written to it."""
 
     def write(self, _data: bytes) -> None:
         pass
 
 
-def test_a_form_comes_in_any_pieces() -> None:
-    """However the network cuts it, in two or three or into single bytes, the same is read."""
-    whole = read([BODY])
-    assert whole[:2] == (SOUND, {"language": "en-US", "voice": "amy"})
-    assert read([BODY[at : at + 1] for at in range(len(BODY))]) == whole
+def test_a_form_is_parsed_the_same_in_any_chunks() -> None:
+    """A form that arrives in two chunks, in three or in single bytes is parsed as if it came whole."""
+    expected = parse([BODY])
+    assert expected[:2] == (SOUND, {"language": "en-US", "voice": "amy"})
+    assert parse([BODY[at : at + 1] for at in range(len(BODY))]) == expected
     for first in range(len(BODY)):
         for second in range(first, min(first + 12, len(BODY))):  # a boundary's line has no more
-            assert read([BODY[:first], BODY[first:second], BODY[second:]]) == whole
+            assert parse([BODY[:first], BODY[first:second], BODY[second:]]) == expected
 
 
 @given(st.binary(max_size=200), st.integers(1, 60))
-def test_a_recording_may_hold_anything(sound: bytes, size: int) -> None:
-    """But the boundary itself; pieces of one are no boundary."""
+def test_a_recording_may_hold_any_bytes(sound: bytes, size: int) -> None:
+    """A recording with any bytes but the boundary, parts of the boundary included, is parsed byte for byte."""
     sound = b"RIFF\0\0\0\0WAVE" + sound.replace(b"\xff", b"\r\n--limi").replace(b"\0", b"\r\n").replace(
         b"\r\n--limit", b""
     )
     body = part(disposition(b'name="audio_file"'), sound) + END
-    assert read([body[at : at + size] for at in range(0, len(body), size)])[0] == sound
+    assert parse([body[at : at + size] for at in range(0, len(body), size)])[0] == sound
 
 
-@pytest.mark.parametrize("endless", [b"x", b"X: " + b"y" * 61, b"X: y\r\n"])
-def test_headers_take_little_memory(endless: bytes) -> None:
-    """One that does not end is refused after a few kilobytes, and so are many."""
+@pytest.mark.parametrize("chunk", [b"x", b"X: " + b"y" * 61, b"X: y\r\n"])
+def test_endless_headers_take_little_memory(chunk: bytes) -> None:
+    """A part with an endless header or endless headers is refused after a few kilobytes."""
     form = _Form(b"limit", 10_000_000)
     form.feed(b"--limit\r\n")
     fed = 0
     with pytest.raises(Problem, match="well-formed"):  # noqa: PT012 - where it raises is what is measured
         while fed < 1_000_000:
-            form.feed(endless)
-            fed += len(endless)
+            form.feed(chunk)
+            fed += len(chunk)
     assert fed < 10_000
 
 
 @given(st.sampled_from(sorted(TEXT_FIELDS)), st.text(alphabet="aA0-_.+\n \xe9", max_size=90))
-def test_a_text_is_stored_only_as_described(name: str, text: str) -> None:
-    """What comes out of a text field matches its rule and is what went in, but for the blanks around it."""
+def test_a_text_field_matches_its_rule(name: str, text: str) -> None:
+    """A text field is stripped and stored if it matches its rule, and refused by its name otherwise."""
     body = part(disposition(b'name="%b"' % name.encode()), text.encode()) + FILE + END
     if text.strip() and not TEXT_FIELDS[name].fullmatch(text.strip()):
         with pytest.raises(Problem, match=f"The field {name} must be"):
-            read([body])
+            parse([body])
     else:
-        assert read([body])[1] == ({name: text.strip()} if text.strip() else {})
+        assert parse([body])[1] == ({name: text.strip()} if text.strip() else {})

@@ -1,5 +1,5 @@
-"""The OpenAPI document against the API that it describes: schemathesis sends what the document allows and what it
-forbids, and holds every answer against it."""
+"""The OpenAPI document against the running API. schemathesis sends valid and invalid requests, and checks each
+response."""
 
 import re
 import tempfile
@@ -26,31 +26,31 @@ KEY = "a-key-for-the-tests"
 
 CONVERSATION = "a-conversation"
 
-numbers = count()
+call_numbers = count()
 
 
-def document() -> dict[str, Any]:
-    """As an API with keys serves it, so that what happens without one is tried as well."""
+def openapi_document() -> dict[str, Any]:
+    """The document of an API with keys, so that calls without a key are tested as well."""
     with tempfile.TemporaryDirectory() as volume:
         settings = ApiSettings.model_construct(data_dir=Path(volume), api_keys=SecretStr(KEY))
         return create_app(settings).openapi()
 
 
-#: Of each kind of audio that is accepted, and behind the first bytes whatever.
+#: The magic bytes of an accepted format, and arbitrary bytes behind them.
 recordings = st.builds(bytes.__add__, st.sampled_from([b"RIFF\0\0\0\0WAVE", b"OggS", b"fLaC", b"ID3"]), st.binary())
 schemathesis.openapi.media_type("audio/*", recordings)
 schemathesis.openapi.format("binary", recordings)
 
-#: What a valid request may get: 410, 412 and 416 tell of an answer that is never there, is another one, or is shorter.
-fine = ["2xx", "404", "409", "410", "412", "416"]
-config = schemathesis.Config.from_dict({"checks": {"positive_data_acceptance": {"expected-statuses": fine}}})
+#: The statuses of a valid request: 410 without audio, 412 for a restarted answer, 416 for one that is shorter.
+valid_statuses = ["2xx", "404", "409", "410", "412", "416"]
+config = schemathesis.Config.from_dict({"checks": {"positive_data_acceptance": {"expected-statuses": valid_statuses}}})
 
-schema = schemathesis.openapi.from_dict(document(), config=config)
+schema = schemathesis.openapi.from_dict(openapi_document(), config=config)
 
 
 @schema.auth()
-class OurKey:
-    """Beside what schemathesis makes up in its place."""
+class ApiKeyAuth:
+    """A valid key, which schemathesis also replaces by invalid ones."""
 
     def get(self, _case: Case, _context: AuthContext) -> str:
         return KEY
@@ -61,7 +61,7 @@ class OurKey:
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcesses]:
-    """With workers, so that jobs of all states are met."""
+    """The API with workers, so that jobs of all states exist."""
     directory = tmp_path_factory.mktemp("openapi")
     redis = RedisServer(next(iter(redis_binaries().values())), directory)
     redis.start()
@@ -76,30 +76,30 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcesses]:
 
 
 @pytest.fixture(scope="module")
-def ended(api: ServiceProcesses, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """A job that was completed, and one that failed."""
+def ended_jobs(api: ServiceProcesses, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The ids of a completed job and of a failed one."""
     broken = tmp_path_factory.mktemp("broken") / "broken.wav"
     broken.write_bytes(b"RIFF\0\0\0\0WAVE")
-    jobs = [api.ended(api.intake.multipart(conversation_id=CONVERSATION)), api.ended(api.intake.multipart(broken))]
+    jobs = [api.ended(api.upload(conversation_id=CONVERSATION)), api.ended(api.upload(broken))]
     assert [job["status"] for job in jobs] == ["completed", "failed"]
     return [job["job_id"] for job in jobs]
 
 
 @schema.parametrize()
-def test_the_api_does_what_its_document_says(case: Case, api: ServiceProcesses, ended: list[str]) -> None:
-    """No server error, no status, type or field that is not documented, nothing invalid accepted, nothing valid
-    refused, and nothing given without a key."""
-    number = next(numbers)
+def test_the_api_conforms_to_its_document(case: Case, api: ServiceProcesses, ended_jobs: list[str]) -> None:
+    """Every response has a documented status, type and body; invalid requests and requests without a key are
+    refused."""
+    number = next(call_numbers)
     if re.fullmatch("[0-9a-f]{32}", case.path_parameters.get("job_id", "")) and number % 4:
-        # It would never be guessed. What is changed by the call is a job of its own.
-        case.path_parameters["job_id"] = ended[number % 2] if case.method == "GET" else api.intake.multipart()
+        # schemathesis cannot guess an existing id. A call that changes a job gets a new one.
+        case.path_parameters["job_id"] = ended_jobs[number % 2] if case.method == "GET" else api.upload()
     if re.fullmatch("[A-Za-z0-9_-]{1,64}", case.path_parameters.get("conversation_id", "")) and number % 4:
         case.path_parameters["conversation_id"] = name = CONVERSATION if case.method == "GET" else f"other-{number}"
         if case.method == "DELETE":
-            api.intake.multipart(conversation_id=name)
+            api.upload(conversation_id=name)
     key = case.headers.get("Idempotency-Key")
-    if key and len(key) <= 255:  # one that came with another request is refused, and hypothesis likes to repeat itself
+    if key and len(key) <= 255:  # a key that hypothesis repeats with another request would be refused
         case.headers["Idempotency-Key"] = f"{key[:240]}-{number}"
-    # A form knows texts alone: what schemathesis puts in place of one arrives as one. test_multipart.py forbids better.
+    # A form has only texts, so an invalid type arrives as a valid text. test_multipart.py covers invalid forms.
     excluded = [negative_data_rejection] if case.path == "/transcribe" else []
     case.call_and_validate(base_url=api.url, excluded_checks=excluded)

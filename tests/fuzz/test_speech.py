@@ -1,9 +1,10 @@
-"""What the TTS worker makes of texts, samples and the files of voices."""
+"""The TTS worker on arbitrary input: texts, samples, names and configurations of voices."""
 
 import io
 import json
 import string
 import wave
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +14,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InputError
+from shared.storage.local import LocalStorage
 from tts_worker.engine import Speech
 from tts_worker.engines.piper.download import installed_voice
 from tts_worker.engines.piper.voice import BrokenVoice, open_voice
 from tts_worker.sanitize import MAX_CHARS, sanitize_for_engine
-from tts_worker.wav import encode, join
+from tts_worker.wav import OpenSegment, encode, join
 
 TINY_PIPER = Path(__file__).parents[1] / "speech_models" / "tiny-piper" / "en_US-fixture-low.onnx"
 RATES_HZ = st.sampled_from([8000, 16_000, 22_050, 44_100, 48_000]) | st.integers(1000, 192_000)
 SAMPLES = st.lists(st.integers(-32_768, 32_767), max_size=300).map(lambda values: np.array(values, np.int16))
 
-#: Surrogates, control characters and brackets more often than chance would have them.
+#: Text with many surrogates, control characters and brackets.
 ODD_TEXT = st.text(
     st.characters(exclude_categories=()) | st.sampled_from("\0\x01\x1b\x7f\ud800[[]]\n\t "), max_size=300
 )
 
 
 @given(ODD_TEXT)
-def test_what_is_spoken_means_nothing_else_to_an_engine(text: str) -> None:
-    """No command, no bracket, no half of a character is left; and what is clean stays as it is."""
+def test_sanitized_text_has_no_meaning_for_an_engine(text: str) -> None:
+    """A sanitized text has no control character, bracket command or surrogate, and sanitizing it again changes
+    nothing."""
     clean = sanitize_for_engine(text)
     clean.encode()
     assert "[[" not in clean
@@ -43,8 +46,8 @@ def test_what_is_spoken_means_nothing_else_to_an_engine(text: str) -> None:
 
 
 @given(st.integers(MAX_CHARS - 2, MAX_CHARS + 2))
-def test_the_longest_text_is_met_to_the_letter(length: int) -> None:
-    """One more is refused."""
+def test_the_longest_text_is_exact(length: int) -> None:
+    """A text of MAX_CHARS characters is accepted, and one more is refused."""
     if length <= MAX_CHARS:
         assert len(sanitize_for_engine("a" * length)) == length
     else:
@@ -52,57 +55,59 @@ def test_the_longest_text_is_met_to_the_letter(length: int) -> None:
             sanitize_for_engine("a" * length)
 
 
-def read(data: bytes) -> tuple[int, np.ndarray]:
+def read_wav(data: bytes) -> tuple[int, np.ndarray]:
+    """The rate and the samples of a WAV file, read with the standard library."""
     with wave.open(io.BytesIO(data)) as file:
         assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
         return file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), np.int16)
 
 
+def store_segments(folder: Path, speeches: list[Speech]) -> list[OpenSegment]:
+    """Store each speech as a segment of one job, and return the functions that open them."""
+    storage = LocalStorage(folder)
+    names = [storage.write_segment("job", index, "token", encode(speech)) for index, speech in enumerate(speeches)]
+    return [partial(storage.open_segment, name) for name in names]
+
+
 @given(SAMPLES, RATES_HZ)
-def test_speech_is_written_to_the_sample(samples: np.ndarray, rate_hz: int) -> None:
-    """Another program reads the same samples at the same rate."""
-    read_rate_hz, read_samples = read(encode(Speech(samples, rate_hz)))
+def test_encoding_keeps_every_sample(samples: np.ndarray, rate_hz: int) -> None:
+    """Encoded speech has the same samples and rate when another program reads it."""
+    read_rate_hz, read_samples = read_wav(encode(Speech(samples, rate_hz)))
     assert read_rate_hz == rate_hz
     assert np.array_equal(read_samples, samples)
 
 
 @given(st.lists(SAMPLES, min_size=1, max_size=5), RATES_HZ)
-def test_segments_are_joined_to_the_sample(
-    tmp_path_factory: pytest.TempPathFactory, pieces: list[np.ndarray], rate_hz: int
+def test_joining_keeps_every_sample(
+    tmp_path_factory: pytest.TempPathFactory, segments: list[np.ndarray], rate_hz: int
 ) -> None:
-    """All of each, in order, and the length that is told is the file's."""
-    folder = tmp_path_factory.mktemp("segments")
-    paths = [folder / str(number) for number in range(len(pieces))]
-    for path, piece in zip(paths, pieces, strict=True):
-        path.write_bytes(encode(Speech(piece, rate_hz)))
+    """Joined segments have all samples of each in order, and the returned duration is the file's."""
+    speeches = [Speech(segment, rate_hz) for segment in segments]
     joined = io.BytesIO()
-    duration_s = join(paths, joined)
-    read_rate_hz, samples = read(joined.getvalue())
+    duration_s = join(store_segments(tmp_path_factory.mktemp("segments"), speeches), joined)
+    read_rate_hz, samples = read_wav(joined.getvalue())
     assert read_rate_hz == rate_hz
-    assert np.array_equal(samples, np.concatenate(pieces))
+    assert np.array_equal(samples, np.concatenate(segments))
     assert duration_s == pytest.approx(samples.size / rate_hz)
 
 
 @given(st.lists(st.tuples(SAMPLES, RATES_HZ), min_size=1, max_size=4))
 def test_segments_of_several_rates_keep_their_length(
-    tmp_path_factory: pytest.TempPathFactory, pieces: list[tuple[np.ndarray, int]]
+    tmp_path_factory: pytest.TempPathFactory, segments: list[tuple[np.ndarray, int]]
 ) -> None:
-    """Whatever rates the voices have, the whole is one valid file, and as long as its parts to a sample each."""
-    folder = tmp_path_factory.mktemp("segments")
-    paths = [folder / str(number) for number in range(len(pieces))]
-    for path, (samples, rate_hz) in zip(paths, pieces, strict=True):
-        path.write_bytes(encode(Speech(samples, rate_hz)))
+    """Joined segments of several rates are one valid file, as long as its parts to within a sample each."""
+    speeches = [Speech(samples, rate_hz) for samples, rate_hz in segments]
     joined = io.BytesIO()
-    duration_s = join(paths, joined)
-    rate_hz, samples = read(joined.getvalue())
+    duration_s = join(store_segments(tmp_path_factory.mktemp("segments"), speeches), joined)
+    rate_hz, samples = read_wav(joined.getvalue())
     assert duration_s == pytest.approx(samples.size / rate_hz)
-    exact_s = sum(samples.size / rate_hz for samples, rate_hz in pieces)
-    assert duration_s == pytest.approx(exact_s, abs=len(pieces) / rate_hz)
+    exact_s = sum(samples.size / rate_hz for samples, rate_hz in segments)
+    assert duration_s == pytest.approx(exact_s, abs=len(segments) / rate_hz)
 
 
 @given(st.text(max_size=300) | st.text("../\\\0~%ä好", max_size=300))
-def test_a_voices_name_never_leaves_its_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
-    """Whatever the name, what is found is a file of the folder, and here there is none."""
+def test_the_name_of_a_voice_stays_in_its_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    """A voice name with path characters finds no file outside the folder of voices, which is empty here."""
     folder = tmp_path_factory.getbasetemp() / "voices" / "inner"
     folder.mkdir(parents=True, exist_ok=True)
     for model in (folder.parent / "voice.onnx", folder.parent / "voice.onnx.json"):
@@ -110,8 +115,8 @@ def test_a_voices_name_never_leaves_its_folder(tmp_path_factory: pytest.TempPath
     assert installed_voice(name, folder) is None
 
 
-def test_a_voices_name_that_no_disk_can_hold_is_no_voice(tmp_path: Path) -> None:
-    """A hundred letters may be three hundred bytes, at which the disk raises."""
+def test_a_voice_name_too_long_for_the_disk_is_not_installed(tmp_path: Path) -> None:
+    """A voice name of 100 characters and 300 bytes, at which the file system raises, is not installed."""
     assert installed_voice("好" * 100, tmp_path) is None
 
 
@@ -121,14 +126,31 @@ JSON = st.recursive(
     max_leaves=6,
 )
 CONFIG: dict[str, Any] = json.loads(TINY_PIPER.with_suffix(".onnx.json").read_text())
-PLACES = [("audio",), ("audio", "sample_rate"), ("espeak",), ("espeak", "voice"), ("inference",), ("phoneme_id_map",)]
-PLACES += [("inference", "noise_scale"), ("inference", "length_scale"), ("inference", "noise_w"), ("num_symbols",)]
-PLACES += [("num_speakers",), ("phoneme_type",), ("speaker_id_map",), ("hop_length",), ("vowel_clusters",)]
-PLACES += [("default_speaker_id",), ("phoneme_id_map", "_"), ("phoneme_id_map", "ə"), ("phoneme_id_map", "^")]
+CONFIG_PATHS = [
+    ("audio",),
+    ("audio", "sample_rate"),
+    ("espeak",),
+    ("espeak", "voice"),
+    ("inference",),
+    ("phoneme_id_map",),
+    ("inference", "noise_scale"),
+    ("inference", "length_scale"),
+    ("inference", "noise_w"),
+    ("num_symbols",),
+    ("num_speakers",),
+    ("phoneme_type",),
+    ("speaker_id_map",),
+    ("hop_length",),
+    ("vowel_clusters",),
+    ("default_speaker_id",),
+    ("phoneme_id_map", "_"),
+    ("phoneme_id_map", "ə"),
+    ("phoneme_id_map", "^"),
+]
 
 
-def opens(folder: Path, config: str) -> bool:
-    """Whether a voice with this configuration can be opened; if so, it can speak."""
+def can_open(folder: Path, config: str) -> bool:
+    """Open a voice with this configuration and synthesize with it, or return False if it is broken."""
     model = folder / "voice.onnx"
     if not model.exists():
         model.symlink_to(TINY_PIPER)
@@ -142,18 +164,19 @@ def opens(folder: Path, config: str) -> bool:
 
 
 @pytest.mark.models
-@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")  # Piper's, of a number like 1e300
-@given(st.sampled_from(PLACES), JSON)
-def test_a_voices_configuration_is_refused_or_can_speak(
-    tmp_path_factory: pytest.TempPathFactory, place: tuple[str, ...], value: Any
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")  # by Piper, of a number like 1e300
+@given(st.sampled_from(CONFIG_PATHS), JSON)
+def test_a_voice_configuration_is_refused_or_works(
+    tmp_path_factory: pytest.TempPathFactory, path: tuple[str, ...], value: Any
 ) -> None:
-    """Whatever stands in it, opening the voice says that it is broken, or it speaks: no job finds out later."""
+    """A voice whose configuration has any one value replaced is refused when it is opened, or synthesizes; no job fails
+    later."""
     config: dict[str, Any] = json.loads(json.dumps(CONFIG))
-    inner = config
-    for step in place[:-1]:
-        inner = inner[step]
-    inner[place[-1]] = value
-    opens(tmp_path_factory.getbasetemp(), json.dumps(config))
+    parent = config
+    for name in path[:-1]:
+        parent = parent[name]
+    parent[path[-1]] = value
+    can_open(tmp_path_factory.getbasetemp(), json.dumps(config))
 
 
 @pytest.mark.models
@@ -162,6 +185,7 @@ def test_a_voices_configuration_is_refused_or_can_speak(
     | JSON.map(json.dumps)
     | st.integers(1, 20_000).map(lambda depth: "[" * depth)
 )
-def test_a_file_that_is_no_configuration_is_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    """A page of an error, half a download, or nested without end."""
-    assert not opens(tmp_path_factory.getbasetemp(), text)
+def test_a_file_that_is_not_a_configuration_is_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    """A voice whose configuration is an error page, half a download or deeply nested JSON is refused when it is
+    opened."""
+    assert not can_open(tmp_path_factory.getbasetemp(), text)

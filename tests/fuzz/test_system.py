@@ -1,4 +1,4 @@
-"""Damaged recordings against the whole service, as strangers send them."""
+"""Damaged recordings against the running service, as foreign clients send them."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.timeout(max(170, FILES // 5))]
 
 IN_FLIGHT = 24
 
-#: What must never reach a client: stacks, paths, addresses in memory, names of libraries and of their errors.
+#: Internals that must not reach a client: tracebacks, paths, memory addresses, names of libraries and their errors.
 INTERNALS = re.compile(
     r"Traceback|File \"|line \d|\b0x[0-9a-f]{4}|Errno|\w(?:Error|Exception)\b|\\[A-Za-z]|b'"
     r"|(?<![\w/}])/(?!status/|audio/|events/|jobs/)\w|\bav\.|(?i:ffmpeg|libav|pyav|numpy)"
@@ -37,8 +37,8 @@ INTERNALS = re.compile(
         '{"message": "<object at 0x7f21193d>"}',
     ],
 )
-def test_the_scan_sees_what_it_looks_for(text: str) -> None:
-    """A stack, a path, a library, an address: each is found."""
+def test_the_scan_finds_internals(text: str) -> None:
+    """A response with a traceback, a path, a library's name or a memory address is found by the scan."""
     assert INTERNALS.search(text)
 
 
@@ -55,68 +55,69 @@ def services(own_redis: RedisServer, tmp_path: Path) -> Iterator[ServiceProcesse
 
 @pytest.fixture
 async def client(services: ServiceProcesses) -> AsyncIterator[httpx.AsyncClient]:
-    # The server closes what has been idle for five seconds: whoever takes it up at that moment is told nothing.
+    # The server closes a connection after five idle seconds; a request at that moment would get no response.
     limits = httpx.Limits(max_connections=IN_FLIGHT, keepalive_expiry=1)
     async with httpx.AsyncClient(base_url=services.url, timeout=90, limits=limits) as client:
         yield client
 
 
-async def told(answer: httpx.Response) -> dict:
-    """The body, which must give nothing away."""
-    assert answer.status_code < 500, answer.text
-    leak = INTERNALS.search(answer.text)
-    assert not leak, answer.text
-    return answer.json()
+async def parse_response(response: httpx.Response) -> dict:
+    """The JSON body, after asserting that it reveals no internals."""
+    assert response.status_code < 500, response.text
+    leak = INTERNALS.search(response.text)
+    assert not leak, response.text
+    return response.json()
 
 
-async def fate(client: httpx.AsyncClient, mutant: Mutant) -> tuple[str, int]:
-    """How the job of a damaged recording ended, and how often its decoding was begun."""
+async def run_job(client: httpx.AsyncClient, mutant: Mutant) -> tuple[str, int]:
+    """The end of a damaged recording's job, `completed` or an error code, and its number of STT attempts."""
     accepted = await client.post("/transcribe", files={"audio_file": (mutant.name, mutant.data)})
     assert accepted.status_code == 202, accepted.text
-    job = await told(await client.get((await told(accepted))["status_url"], params={"wait": 60}))
+    job = await parse_response(await client.get((await parse_response(accepted))["status_url"], params={"wait": 60}))
     if job["status"] == "failed":
-        gone = await client.get(f"/audio/{job['job_id']}")
-        assert ((await told(gone))["code"], gone.status_code) == ("no_audio", 410)
+        audio_response = await client.get(f"/audio/{job['job_id']}")
+        assert ((await parse_response(audio_response))["code"], audio_response.status_code) == ("no_audio", 410)
         return job["error"]["code"], job["attempts"]["stt"]
     assert job["status"] == "completed", (mutant.name, job)
-    spoken = await client.get(job["audio_url"])
-    assert spoken.content[:4] == b"RIFF"
+    audio_response = await client.get(job["audio_url"])
+    assert audio_response.content[:4] == b"RIFF"
     return "completed", job["attempts"]["stt"]
 
 
 async def test_a_thousand_damaged_uploads_end_completed_or_with_a_code(
     services: ServiceProcesses, client: httpx.AsyncClient
 ) -> None:
-    """Whatever is wrong with them, no worker dies, nothing is tried twice, and no answer tells of what is inside."""
-    fates: Counter[str] = Counter()
+    """Each damaged upload ends completed or with a code after one attempt, no worker dies, and no response reveals
+    internals."""
+    outcomes: Counter[str] = Counter()
     attempts: Counter[int] = Counter()
     damaged = islice((mutant for mutant in mutants(SEED) if is_audio(mutant.data[:HEAD_BYTES])), FILES)
 
-    async def caller() -> None:
+    async def run_client() -> None:
         for mutant in damaged:
-            how, tries = await fate(client, mutant)
-            fates[how] += 1
+            outcome, tries = await run_job(client, mutant)
+            outcomes[outcome] += 1
             attempts[tries] += 1
 
-    async with asyncio.TaskGroup() as callers:
+    async with asyncio.TaskGroup() as clients:
         for _ in range(IN_FLIGHT):
-            callers.create_task(caller())
-    deaths = [name for name, process in services.processes.items() if process.poll() is not None]
-    print(f"{fates.total()} damaged uploads: {dict(fates)}; decoders that died: {attempts.total() - attempts[1]}")
-    assert fates.total() == FILES
-    assert set(fates) <= CODES | {"completed"}
+            clients.create_task(run_client())
+    dead_processes = [name for name, process in services.processes.items() if process.poll() is not None]
+    print(f"{outcomes.total()} damaged uploads: {dict(outcomes)}; repeated jobs: {attempts.total() - attempts[1]}")
+    assert outcomes.total() == FILES
+    assert set(outcomes) <= CODES | {"completed"}
     assert attempts == {1: FILES}, services.logs()
-    assert deaths == []
+    assert dead_processes == []
 
 
-async def test_a_damaged_upload_that_is_no_audio_is_turned_away(
+async def test_a_damaged_upload_that_is_not_audio_is_refused(
     client: httpx.AsyncClient, services: ServiceProcesses
 ) -> None:
-    """What has lost its first bytes is refused at the door, as plainly, and nothing of it is kept."""
-    refused = islice((mutant for mutant in mutants(SEED) if not is_audio(mutant.data[:HEAD_BYTES])), 30)
-    for mutant in refused:
-        answer = await client.post("/transcribe", files={"audio_file": (mutant.name, mutant.data)})
-        assert (answer.status_code, (await told(answer))["code"]) in {
+    """An upload whose damaged head is no longer audio is refused with a code, and leaves no file."""
+    not_audio = islice((mutant for mutant in mutants(SEED) if not is_audio(mutant.data[:HEAD_BYTES])), 30)
+    for mutant in not_audio:
+        response = await client.post("/transcribe", files={"audio_file": (mutant.name, mutant.data)})
+        assert (response.status_code, (await parse_response(response))["code"]) in {
             (415, "unsupported_media_type"),
             (422, "empty_file"),
         }

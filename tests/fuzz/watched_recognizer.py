@@ -1,4 +1,4 @@
-"""The STT worker's recognizer, with an engine that only counts, and an eye on its memory."""
+"""The STT worker's recognizer with an engine that only counts samples, and with a measurement of its memory."""
 
 from fuzz.memory import peak_bytes
 from stt_worker.child import Recognizer
@@ -8,18 +8,23 @@ from stt_worker.settings import SttSettings
 MAX_AUDIO_S = 60.0
 
 
-class Counts:
-    name, model = "counts", "none"
+class CountingEngine:
+    """An engine whose transcript is the number and the range of the samples."""
+
+    name = "counts"
+    model = "none"
 
     def transcribe(self, samples: Samples, language: str | None) -> Transcript:
         return Transcript(f"{samples.size} samples from {samples.min()} to {samples.max()}", language or "en")
 
 
 class WatchedRecognizer(Recognizer):
+    """A recognizer that reports its child process's peak memory."""
+
     def peak_bytes(self) -> int:
         return peak_bytes()
 
 
 def load() -> WatchedRecognizer:
-    """Called in the child process."""
-    return WatchedRecognizer(Counts(), SttSettings(_env_file=None, stt_max_audio_s=MAX_AUDIO_S))
+    """Build the recognizer in the child process."""
+    return WatchedRecognizer(CountingEngine(), SttSettings(_env_file=None, stt_max_audio_s=MAX_AUDIO_S))
