@@ -8,8 +8,9 @@ with collector_paused():
     import uvicorn
 
     from api.app import create_app
-    from api.middleware.connection_limits import allow_files
-    from api.middleware.http_protocol import BoundedProtocol
+    from api.http_protocol.bounded_protocol import BoundedProtocol
+    from api.http_protocol.connection_limits import raise_file_limit
+    from api.http_protocol.uvicorn_guard import check_uvicorn
     from api.settings import ApiSettings
     from shared.errors import StartupError
     from shared.logs import configure_logs, get_logger
@@ -22,15 +23,16 @@ SERVER_OPTIONS: dict[str, Any] = {
     "log_config": None,
     "access_log": False,
     "server_header": False,
-    "timeout_graceful_shutdown": 5,  # long polls are cut off after this when the process is told to stop
+    "timeout_graceful_shutdown": 5,  # at shutdown, long polls are cut off after this
 }
 
 
 def main() -> None:
     settings = read_settings(ApiSettings, "api")
     configure_logs(settings.log_level, "api")
-    allow_files()
+    raise_file_limit()
     try:
+        check_uvicorn()
         app = create_app(settings)
     except StartupError as error:
         get_logger().error(error.code, message=error.public_message)

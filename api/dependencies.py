@@ -1,4 +1,4 @@
-"""What the routes are handed."""
+"""The dependencies of the routes."""
 
 from dataclasses import dataclass
 from typing import Annotated, cast
@@ -6,29 +6,18 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from api.intake.upload_slots import UploadSlots
-from api.jobs.audio_formats import Encoding
-from api.jobs.job_changes import ChangeListener
-from api.jobs.job_feed import FeedRegistry
-from api.settings import ApiSettings
-from shared.queue.queue import Queue
-from shared.storage.storage import Storage
+from api.jobs.services import JobServices
 
 
 @dataclass(frozen=True)
-class Services:
-    """Built once, when the application starts."""
+class Services(JobServices):
+    """The application's services: those of jobs, and what only HTTP needs."""
 
-    settings: ApiSettings
-    queue: Queue
-    storage: Storage
-    changes: ChangeListener
-    feeds: FeedRegistry
-    encoding: Encoding
-    intake: UploadSlots
+    upload_slots: UploadSlots
 
 
-def _state(request: Request) -> Services:
+def _services(request: Request) -> Services:
     return cast(Services, request.app.state.cascade)
 
 
-ServicesDep = Annotated[Services, Depends(_state)]
+ServicesDep = Annotated[Services, Depends(_services)]

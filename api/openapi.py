@@ -10,9 +10,9 @@ from api.settings import ApiSettings
 
 
 def document() -> str:
-    """The document as it is checked in."""
+    """The document, as it is checked in."""
     with tempfile.TemporaryDirectory() as volume:
-        # Made of nothing but the code: what this machine's environment says must not be in it.
+        # Built without reading the environment: the settings of this machine must not be in it.
         app = create_app(ApiSettings.model_construct(data_dir=Path(volume)))
     return json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n"
 

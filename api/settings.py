@@ -1,4 +1,4 @@
-"""What the API is told by its environment."""
+"""The settings of the API."""
 
 import re
 
@@ -22,63 +22,63 @@ class ApiSettings(SharedSettings):
     """The port to listen on."""
 
     api_keys: SecretStr = SecretStr("")
-    """Keys, separated by commas, each of at least 16 characters; a request must carry one. With none, everybody is
+    """Keys, separated by commas, each of at least 16 characters; a request must carry one. With none, every request is
     served."""
 
     api_hosts: str = ""
     """Names, separated by commas, that the Host header may have, against DNS rebinding; empty allows any."""
 
     api_docs: bool = True
-    """Whether `/docs` and `/openapi.json` are served."""
+    """Serve `/docs` and `/openapi.json`."""
 
     cors_origins: str = ""
-    """Origins of web pages, separated by commas, that may use the API beside its own, such as `https://example.org`."""
+    """Origins of web pages, separated by commas, that may use the API beside its own page, such as `https://example.org`."""
 
     trusted_proxies: str = "127.0.0.1"
-    """Addresses of proxies, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    """Addresses of proxies, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are trusted."""
 
     rate_limit: str = "120/minute"
-    """How many POST requests one client may send, such as `60/minute` or `1000/day`; `off` counts none."""
+    """Maximum rate of POST requests of one client, such as `60/minute` or `1000/day`; `off` sets no limit."""
 
     max_uploads: int = Field(default=64, ge=1)
-    """How many recordings may be on their way in at once."""
+    """Maximum number of uploads that are received at once."""
 
     max_upload_mb: float = Field(default=25, gt=0)
     """The largest recording that is accepted, in megabytes of 1,000,000 bytes."""
 
     max_live_jobs: int = Field(default=1000, ge=1)
-    """How many jobs may be waiting or in work; more are refused with 503."""
+    """Maximum number of jobs that wait or run at once; more are refused with 503."""
 
     retention_hours: float = Field(default=24, gt=0)
-    """How long a job that has ended, its text and its audio are kept."""
+    """How long a job, its texts and its audio are kept after its end."""
 
     conversation_ttl_hours: float = Field(default=24, gt=0, le=87_600)
-    """How long a conversation is remembered after its last turn."""
+    """How long a conversation is kept after its last turn."""
 
     @field_validator("api_keys")
     @classmethod
-    def _long_keys(cls, keys: SecretStr) -> SecretStr:
-        _not_just_commas(keys.get_secret_value())
-        if not all(_KEY.fullmatch(key) for key in listed(keys.get_secret_value())):
+    def _check_keys(cls, keys: SecretStr) -> SecretStr:
+        _check_not_just_commas(keys.get_secret_value())
+        if not all(_KEY.fullmatch(key) for key in split_commas(keys.get_secret_value())):
             raise ValueError("each key must have at least 16 characters, all printable ASCII without spaces")
         return keys
 
     @field_validator("api_hosts")
     @classmethod
-    def _hosts(cls, hosts: str) -> str:
-        _not_just_commas(hosts)
+    def _check_hosts(cls, hosts: str) -> str:
+        _check_not_just_commas(hosts)
         return hosts
 
     @field_validator("cors_origins")
     @classmethod
-    def _origins(cls, origins: str) -> str:
-        if not all(_ORIGIN.fullmatch(origin) for origin in listed(origins)):
+    def _check_origins(cls, origins: str) -> str:
+        if not all(_ORIGIN.fullmatch(origin) for origin in split_commas(origins)):
             raise ValueError("each origin must be like https://example.org, without a path, or * for any")
         return origins
 
     @field_validator("rate_limit")
     @classmethod
-    def _rate(cls, rate: str) -> str:
+    def _check_rate(cls, rate: str) -> str:
         from limits import parse_many  # not at the top: only a RATE_LIMIT that was set is checked
 
         try:
@@ -94,12 +94,16 @@ class ApiSettings(SharedSettings):
         return int(self.max_upload_mb * 1_000_000)
 
 
-def _not_just_commas(text: str) -> None:
-    """Whoever has written something meant to shut somebody out, and nobody would be."""
-    if text and not listed(text):
+def _check_not_just_commas(text: str) -> None:
+    """Refuse a list without entries: its author meant to restrict access, and it would restrict nothing.
+
+    Raises:
+        ValueError: the text has only commas and blanks.
+    """
+    if text and not split_commas(text):
         raise ValueError("there is nothing between the commas; name at least one, or leave it empty")
 
 
-def listed(text: str) -> list[str]:
-    """What stands between commas."""
-    return [piece.strip() for piece in text.split(",") if piece.strip()]
+def split_commas(text: str) -> list[str]:
+    """The entries of a list separated by commas, without blanks and empty ones."""
+    return [entry.strip() for entry in text.split(",") if entry.strip()]

@@ -1,8 +1,9 @@
-"""What a request may carry beside a recording or a text, and what it must look like."""
+"""The fields of a request beside its recording or text, and the values that they may have."""
 
 import re
 
-from api.problems.render import Problem
+from api.problems.catalogue import Problems
+from api.problems.problem import Problem
 
 MAX_PROMPT_CHARS = 4_000
 
@@ -15,41 +16,43 @@ TEXT_FIELDS = {
     "system_prompt": re.compile(rf".{{1,{MAX_PROMPT_CHARS}}}", re.DOTALL),
 }
 
-#: As the OpenAPI document tells it.
+#: Each field's description in the OpenAPI document.
 DESCRIPTIONS = {
     "language": "The language of the text, such as `en`.",
-    "voice": "Another voice than the service's own.",
+    "voice": "A voice other than the service's default.",
     "conversation_id": (
-        "A word of the caller's own, hard to guess: the model is told what was said and answered under it before, and "
-        "a turn that names no language or voice has those of the turns before."
+        "An id that the client chooses, hard to guess: the model sees the earlier questions and answers under the same "
+        "id, and a turn without a language or voice has those of the turns before."
     ),
-    "system_prompt": "How the model is to answer.",
+    "system_prompt": "Instructions to the model on how to answer.",
+}
+
+#: The valid values of each field, as a problem's sentence describes them.
+_EXPECTED = {
+    "text": "a text",
+    "language": "a language code such as en or pt-BR",
+    "voice": "a voice's name of at most 64 letters, digits, dots, dashes or underscores",
+    "conversation_id": "1 to 64 letters, digits, dashes or underscores",
+    "system_prompt": f"a text of at most {MAX_PROMPT_CHARS:,} characters",
 }
 
 
-def or_nothing(name: str) -> str:
-    """The pattern of a field, which an empty one meets as well."""
+def optional_pattern(name: str) -> str:
+    """The pattern of a field that may also be blank."""
     return rf"^\s*({TEXT_FIELDS[name].pattern})?\s*$"
 
 
-def checked(name: str, text: str) -> str:
-    """`text` without the blanks around it, which may leave nothing: then it was not given.
+def validate_field(name: str, text: str) -> str:
+    """`text` without the blanks around it. Nothing may be left: then the field counts as absent.
 
     Raises:
-        Problem: it is not what the field must be.
+        Problem: it is not a valid value of the field.
     """
     text = text.strip()
     if text and not TEXT_FIELDS[name].fullmatch(text):
-        raise bad_text(name)
+        raise invalid_field_problem(name)
     return text
 
 
-def bad_text(name: str) -> Problem:
-    wanted = {
-        "text": "a text",
-        "language": "a language code such as en or pt-BR",
-        "voice": "a voice's name of at most 64 letters, digits, dots, dashes or underscores",
-        "conversation_id": "1 to 64 letters, digits, dashes or underscores",
-        "system_prompt": f"a text of at most {MAX_PROMPT_CHARS:,} characters",
-    }[name]
-    return Problem(422, "invalid_field", f"The field {name} must be {wanted}.")
+def invalid_field_problem(name: str) -> Problem:
+    return Problem(Problems.INVALID_FIELD, name=name, expected=_EXPECTED[name])

@@ -1,4 +1,4 @@
-"""Receiving an upload: parsed as it arrives, and written once, to the volume, under a name of our own."""
+"""Recordings as multipart forms: parsed while they arrive, and written once, to the volume, under the job's id."""
 
 import asyncio
 import hashlib
@@ -12,10 +12,12 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
-from api.intake.fields import TEXT_FIELDS, bad_text, checked
-from api.intake.sniff import ACCEPTED, HEAD_BYTES, is_audio
+from api.intake.content_length import declares_more_than
+from api.intake.fields import TEXT_FIELDS, invalid_field_problem, validate_field
+from api.intake.sniff import ACCEPTED_FORMATS, HEAD_BYTES, is_audio
 from api.intake.upload_slots import UploadSlots
-from api.problems.render import Problem
+from api.problems.catalogue import Problems
+from api.problems.problem import Problem
 from shared.storage.storage import Storage
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ FILE_FIELD = "audio_file"
 
 _MAX_TEXT_BYTES = 16_000
 
-#: Written to the disk in pieces of about this size: a thread is borrowed for each.
+#: Written to the disk in blocks of about this size, each in a thread.
 _BLOCK_BYTES = 1 << 20
 
 #: What boundaries, headers and text fields may add to a body on top of the file.
@@ -34,7 +36,7 @@ _FORM_BYTES = 100_000
 
 @dataclass
 class Upload:
-    """A form as it comes in."""
+    """A form that has been received, apart from its recording."""
 
     texts: dict[str, str] = field(default_factory=dict)
     size: int = 0
@@ -43,46 +45,43 @@ class Upload:
 
 
 async def receive_upload(
-    request: Request, storage: Storage, intake: UploadSlots, job_id: str, max_bytes: int
+    request: Request, storage: Storage, upload_slots: UploadSlots, job_id: str, max_bytes: int
 ) -> Upload:
-    """Write the form's file to the job's place on the volume and read its texts. Nothing stays behind on an error.
+    """Write the form's recording to the volume, as the job's upload, and read its texts. After an error no file stays.
 
     Raises:
-        Problem: the form is not what it should be, comes too slowly, or is one too many.
+        Problem: the form is invalid, comes too slowly, or too many bodies are being received.
         StorageFull: the volume has no room.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not boundary:
-        raise Problem(415, "not_a_form", f"Send multipart/form-data with the recording in the field {FILE_FIELD}.")
-    declared = request.headers.get("content-length", "")
-    # int() takes no more than 4,300 digits; how many there are is up to the caller.
-    if declared.isdecimal() and float(declared) > max_bytes + _FORM_BYTES:
-        raise _too_large(max_bytes)
+        raise Problem(Problems.NOT_A_FORM, field=FILE_FIELD)
+    if declares_more_than(request.headers, max_bytes + _FORM_BYTES):
+        raise _too_large_problem(max_bytes)
     async with (
-        intake.place() as arrival,
+        upload_slots.acquire() as slot,
         contextmanager_in_threadpool(storage.upload_writer(job_id)) as file,
         aclosing(request.stream()) as chunks,
     ):
         form = _Form(boundary, max_bytes)
         try:
-            while (chunk := await arrival.next(chunks)) is not None:
+            while (chunk := await slot.next(chunks)) is not None:
                 form.feed(chunk)
                 if len(form.pending) >= _BLOCK_BYTES:
                     await asyncio.to_thread(form.flush, file)
         except ClientDisconnect:
-            raise _incomplete() from None
+            raise Problem(Problems.INCOMPLETE_UPLOAD) from None
         await asyncio.to_thread(form.flush, file)
         return form.finish()
 
 
-def _too_large(max_bytes: int) -> Problem:
-    detail = f"The recording is larger than {max_bytes / 1_000_000:g} MB. Send a shorter or compressed one."
-    return Problem(413, "file_too_large", detail)
+def _too_large_problem(max_bytes: int) -> Problem:
+    return Problem(Problems.FILE_TOO_LARGE, max_mb=max_bytes / 1_000_000)
 
 
 class _Form:
-    """The state of one form, driven by the parser's callbacks."""
+    """One form while it is parsed, driven by the parser's callbacks."""
 
     def __init__(self, boundary: bytes, max_bytes: int) -> None:
         self.pending = bytearray()  # file bytes that are not on the disk yet
@@ -94,7 +93,8 @@ class _Form:
         self._seen: set[str] = set()
         self._ended = False
         self._text = bytearray()
-        self._header_name, self._header_value = bytearray(), bytearray()
+        self._header_name = bytearray()
+        self._header_value = bytearray()
         self._disposition = b""
         self._name = ""
         callbacks: MultipartCallbacks = {
@@ -110,16 +110,16 @@ class _Form:
         try:
             self._parser = MultipartParser(boundary, callbacks)
         except FormParserError:
-            raise _malformed() from None
+            raise Problem(Problems.MALFORMED_FORM) from None
 
     def feed(self, chunk: bytes) -> None:
         self._received += len(chunk)
-        if self._received > self._max_bytes + _FORM_BYTES:  # whatever it is made of, and where no length was declared
-            raise _too_large(self._max_bytes)
+        if self._received > self._max_bytes + _FORM_BYTES:  # whatever its parts are, and where no length was declared
+            raise _too_large_problem(self._max_bytes)
         try:
             self._parser.write(chunk)
         except FormParserError:
-            raise _malformed() from None
+            raise Problem(Problems.MALFORMED_FORM) from None
 
     def flush(self, file: BinaryIO) -> None:
         file.write(self.pending)
@@ -127,23 +127,28 @@ class _Form:
         self.pending.clear()
 
     def finish(self) -> Upload:
-        """The whole form, once all of its file has been flushed."""
+        """The form, once all of its recording has been flushed.
+
+        Raises:
+            Problem: it is incomplete, or the recording is missing, empty or not audio.
+        """
         upload = self._upload
         if not self._ended:
-            raise _incomplete()
+            raise Problem(Problems.INCOMPLETE_UPLOAD)
         if FILE_FIELD not in self._seen:
-            raise Problem(422, "missing_file", f"Send the recording in the form's field {FILE_FIELD}.")
+            raise Problem(Problems.MISSING_FILE, field=FILE_FIELD)
         if upload.size == 0:
-            raise Problem(422, "empty_file", f"The file in {FILE_FIELD} is empty. Send a recording.")
+            raise Problem(Problems.EMPTY_FILE, field=FILE_FIELD)
         if not is_audio(self._head):
-            raise _not_audio()
+            raise _not_audio_problem()
         for name, text in sorted(upload.texts.items()):
             self._digest.update(f"\0{name}={text}".encode())
         upload.digest = self._digest.hexdigest()
         return upload
 
     def _on_part_begin(self) -> None:
-        self._disposition, self._name = b"", ""
+        self._disposition = b""
+        self._name = ""
         self._text.clear()
 
     def _on_header_end(self) -> None:
@@ -156,45 +161,35 @@ class _Form:
         _, options = parse_options_header(self._disposition)
         self._name = options.get(b"name", b"").decode(errors="replace")
         if self._name == FILE_FIELD and self._name in self._seen:
-            raise Problem(422, "too_many_files", f"Send one recording, in one field {FILE_FIELD}.")
+            raise Problem(Problems.TOO_MANY_FILES, field=FILE_FIELD)
         if self._name in self._seen or self._name not in (FILE_FIELD, *TEXT_FIELDS):
-            known = ", ".join([FILE_FIELD, *TEXT_FIELDS])
-            raise Problem(422, "unexpected_field", f"The form may have each of these fields once: {known}.")
+            raise Problem(Problems.UNEXPECTED_FIELD, fields=", ".join([FILE_FIELD, *TEXT_FIELDS]))
         self._seen.add(self._name)
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._name != FILE_FIELD:
             self._text += data[start:end]
             if len(self._text) > _MAX_TEXT_BYTES:
-                raise bad_text(self._name)
+                raise invalid_field_problem(self._name)
             return
         self.pending += data[start:end]
         self._upload.size += end - start
         if len(self._head) < HEAD_BYTES:
             self._head += data[start : min(end, start + HEAD_BYTES)]
             if len(self._head) >= HEAD_BYTES and not is_audio(self._head):
-                raise _not_audio()
+                raise _not_audio_problem()
         if self._upload.size > self._max_bytes:
-            raise _too_large(self._max_bytes)
+            raise _too_large_problem(self._max_bytes)
 
     def _on_part_end(self) -> None:
         if self._name == FILE_FIELD:
             return
-        if text := checked(self._name, self._text.decode(errors="replace")):
+        if text := validate_field(self._name, self._text.decode(errors="replace")):
             self._upload.texts[self._name] = text
 
     def _on_end(self) -> None:
         self._ended = True
 
 
-def _incomplete() -> Problem:
-    return Problem(400, "incomplete_upload", "The upload ended before the form was complete.")
-
-
-def _malformed() -> Problem:
-    return Problem(400, "malformed_form", "The body is not well-formed multipart/form-data.")
-
-
-def _not_audio() -> Problem:
-    detail = f"The file in {FILE_FIELD} is not audio of a kind that is accepted: {ACCEPTED}."
-    return Problem(415, "unsupported_media_type", detail)
+def _not_audio_problem() -> Problem:
+    return Problem(Problems.UNSUPPORTED_MEDIA_TYPE, field=FILE_FIELD, formats=ACCEPTED_FORMATS)

@@ -1,69 +1,79 @@
-"""Recordings that are on their way in: how many at once, and how slowly each may come.
+"""Upload slots: a limit on the bodies that are being received at once, and on how slowly each may come.
 
-Whoever sends a byte now and then would otherwise keep one of a limited number of places for ever. A place is lost by
-falling behind a pace that any telephone keeps; and where all are taken, a newcomer gets the place of whoever is latest,
-if anybody is late at all.
+A client that sends a byte now and then would otherwise keep one of a limited number of slots for ever. An upload loses
+its slot when it falls behind a pace that any telephone keeps; and where all slots are taken, a new upload gets that of
+the one furthest behind, if any is behind at all.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from api.problems.render import Problem
+from api.problems.catalogue import Problems
+from api.problems.problem import Problem
 
-#: The slowest pace that is waited for, in bytes a second, on the average since the upload began. GPRS brings 2,500; a
-#: microphone that is sent as it is spoken into brings 1,500 and more (Opus at 12 kbit/s).
+#: The slowest accepted pace, in bytes a second, on the average since the upload began. GPRS brings 2,500; a microphone
+#: that is sent while it records brings 1,500 and more (Opus at 12 kbit/s).
 PACE = 1_000.0
 
-#: Nobody is sent away for being slow before this: lines stall, and telephones change cells.
+#: No upload is refused for its pace before this: lines stall, and telephones change cells.
 _GRACE_S = 5.0
 
-#: Whoever sends nothing at all for so long has gone, however fast it was before.
+#: A client that sends nothing at all for so long has gone, however fast it was before.
 _IDLE_S = 30.0
 
-#: How long a whole upload may take: ten minutes as they are spoken, or the largest one over a bad line.
-_SPOKEN_S, _BAD_LINE = 600.0, 20_000.0
+#: How long a whole upload may take: ten minutes of speech, sent while they are recorded …
+_RECORDING_S = 600.0
 
-#: Where places are needed, whoever is late by so much loses its own. A newcomer waits for somebody to be so late, or to
-#: be done, and all in all hears within about a second.
-_LATE_S, _PATIENCE_S, _LOOK_EVERY_S = 0.75, 0.9, 0.05
+#: … and the largest upload over a bad line of so many bytes a second.
+_BAD_LINE = 20_000.0
+
+#: Where slots are needed, an upload that is behind by so much loses its own.
+_BEHIND_S = 0.75
+
+#: A new upload waits so long for a slot. Its client knows the outcome within about a second.
+_WAIT_S = 0.9
+
+#: How often it looks for one meanwhile.
+_CHECK_EVERY_S = 0.05
 
 
 class UploadSlot:
-    """One recording that is being received."""
+    """One upload that is being received."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._begun = _now()
-        self._ends = self._begun + _SPOKEN_S + max_bytes / _BAD_LINE
+        self._started_at = _now()
+        self._deadline = self._started_at + _RECORDING_S + max_bytes / _BAD_LINE
         self._received = 0
-        self._waiting_since = self._begun
+        self._waiting_since = self._started_at
         self._wait: asyncio.Timeout | None = None
 
     async def next(self, chunks: AsyncIterator[bytes]) -> bytes | None:
-        """The next piece; None behind the last.
+        """The next chunk; None behind the last.
 
         Raises:
-            Problem: it did not come in time, or another upload needs the place.
+            Problem: it did not come in time, or another upload needs the slot.
         """
         self._waiting_since = _now()
-        in_pace = self._begun + _GRACE_S + self._received / PACE
+        in_pace = self._started_at + _GRACE_S + self._received / PACE
         try:
-            async with asyncio.timeout_at(min(in_pace, self._waiting_since + _IDLE_S, self._ends)) as self._wait:
+            async with asyncio.timeout_at(min(in_pace, self._waiting_since + _IDLE_S, self._deadline)) as self._wait:
                 chunk = await anext(chunks, None)
         except TimeoutError:
-            raise Problem(408, "upload_stalled", "The upload came too slowly. Send it again.") from None
+            raise Problem(Problems.UPLOAD_STALLED) from None
         finally:
             self._wait = None
         self._received += len(chunk or b"")
         return chunk
 
     @property
-    def late_s(self) -> float:
-        """By how many seconds it is behind the pace, or has been silent. Nobody is late while we write to the disk."""
+    def behind_s(self) -> float:
+        """By how many seconds it is behind the pace, or has been silent. It is never behind while the server writes to
+        the disk."""
         if self._wait is None:
             return 0.0
-        behind_s = _now() - self._begun - self._received / PACE
-        return max(behind_s, _now() - self._waiting_since)
+        behind_pace_s = _now() - self._started_at - self._received / PACE
+        return max(behind_pace_s, _now() - self._waiting_since)
 
     def end(self) -> None:
         """Stop waiting for more."""
@@ -73,51 +83,52 @@ class UploadSlot:
 
 
 class UploadSlots:
-    """The places for uploads."""
+    """All the slots of this process."""
 
-    def __init__(self, places: int, max_bytes: int) -> None:
-        self._places, self._max_bytes = places, max_bytes
-        self._arrivals: set[UploadSlot] = set()
-        self._newcomers: list[object] = []
+    def __init__(self, size: int, max_bytes: int) -> None:
+        self._size = size
+        self._max_bytes = max_bytes
+        self._slots: set[UploadSlot] = set()
+        self._waiters: list[object] = []
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[UploadSlot]:
-        """Take a place until the context ends.
+    async def acquire(self) -> AsyncIterator[UploadSlot]:
+        """Hold a slot until the context ends.
 
         Raises:
-            Problem: all are taken, and nobody is late.
+            Problem: all are taken, and no upload is behind.
         """
-        await self._until_free()
-        arrival = UploadSlot(self._max_bytes)
-        self._arrivals.add(arrival)
+        await self._wait_until_free()
+        slot = UploadSlot(self._max_bytes)
+        self._slots.add(slot)
         try:
-            yield arrival
+            yield slot
         finally:
-            self._arrivals.discard(arrival)
+            self._slots.discard(slot)
 
-    async def _until_free(self) -> None:
-        """Wait for a moment, the newest first: whoever comes in the middle of a flood need not outwait it."""
-        newcomer = object()
-        self._newcomers.append(newcomer)
-        deadline = _now() + _PATIENCE_S
+    async def _wait_until_free(self) -> None:
+        """Wait for a moment, the newest first: a client that comes in the middle of a flood need not wait for its
+        end."""
+        waiter = object()
+        self._waiters.append(waiter)
+        deadline = _now() + _WAIT_S
         try:
-            while self._newcomers[-1] is not newcomer or not self._is_free():
+            while self._waiters[-1] is not waiter or not self._is_free():
                 if _now() >= deadline:
-                    detail = "Too many recordings are being received at once. Try again in a moment."
-                    raise Problem(503, "too_many_uploads", detail, {"Retry-After": "1"})
-                await asyncio.sleep(_LOOK_EVERY_S)
+                    raise Problem(Problems.TOO_MANY_UPLOADS)
+                await asyncio.sleep(_CHECK_EVERY_S)
         finally:
-            self._newcomers.remove(newcomer)
+            self._waiters.remove(waiter)
 
     def _is_free(self) -> bool:
-        """Whether there is a place, if need be that of whoever is latest."""
-        if len(self._arrivals) < self._places:
+        """Whether there is a slot, if need be that of the upload furthest behind, which is ended."""
+        if len(self._slots) < self._size:
             return True
-        latest = max(self._arrivals, key=lambda arrival: arrival.late_s)
-        if latest.late_s < _LATE_S:
+        slowest = max(self._slots, key=lambda slot: slot.behind_s)
+        if slowest.behind_s < _BEHIND_S:
             return False
-        latest.end()
-        self._arrivals.discard(latest)
+        slowest.end()
+        self._slots.discard(slowest)
         return True
 
 

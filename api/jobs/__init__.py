@@ -1,1 +1,1 @@
-"""Jobs as every adapter uses them: submit, follow, stream, encode, clean up. Speaks no HTTP."""
+"""Jobs as every adapter uses them: submit, follow, stream, encode, erase. Imports no web framework."""

@@ -1,4 +1,4 @@
-"""PCM in, ogg or mp3 out, piece by piece. By FFmpeg's libraries, which `av` carries."""
+"""Encoding PCM to ogg or mp3, block by block, with FFmpeg's libraries, which `av` includes."""
 
 import threading
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _SAMPLE_BYTES = 2
 class _Codec:
     name: Literal["libopus", "libmp3lame"]
     bit_rate: int
-    """Bits a second: what one voice needs to sound as it does in the WAV."""
+    """Bits a second: enough for one voice to sound as it does in the WAV."""
 
     rates_hz: tuple[int, ...]
     container_options: dict[str, str]
@@ -25,7 +25,7 @@ _CODECS = {
     "ogg": _Codec(
         "libopus",
         32_000,
-        (48_000,),  # what every decoder of Opus works at
+        (48_000,),  # the rate at which every decoder of Opus works
         # In microseconds. Two pages are held back: by default, two seconds of speech.
         {"page_duration": "40000"},
     ),
@@ -33,13 +33,13 @@ _CODECS = {
         "libmp3lame",
         64_000,
         (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
-        {"write_xing": "0", "id3v2_version": "0"},  # heads that are filled in at the end, which nobody can be sent
+        {"write_xing": "0", "id3v2_version": "0"},  # a stream cannot send these heads, which are filled in at the end
     ),
 }
 
 
 class _Sink:
-    """Where FFmpeg writes. It cannot seek, so it does not try."""
+    """The file that FFmpeg writes to. It has no `seek`, so FFmpeg does not try."""
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -55,42 +55,42 @@ class _Sink:
 
 
 class Encoder:
-    """One answer's. Blocking, and to be called by one thread at a time but for `close`."""
+    """The encoder of one answer. It blocks, and only `close` may be called while another call runs."""
 
-    def __init__(self, kind: Literal["ogg", "mp3"], rate_hz: int) -> None:
-        codec = _CODECS[kind]
+    def __init__(self, audio_format: Literal["ogg", "mp3"], rate_hz: int) -> None:
+        codec = _CODECS[audio_format]
         self._rate_hz = rate_hz
         self._lock = threading.Lock()
         self._sink = _Sink()
         options = codec.container_options | {"flush_packets": "1"}
-        self._container = av.open(self._sink, "w", format=kind, options=options)
+        self._container = av.open(self._sink, "w", format=audio_format, options=options)
         # A rate that the codec does not have becomes the next higher one, so that nothing of the voice is lost.
-        own_rate_hz = next((each for each in codec.rates_hz if each >= rate_hz), codec.rates_hz[-1])
+        codec_rate_hz = next((each for each in codec.rates_hz if each >= rate_hz), codec.rates_hz[-1])
         self._stream: AudioStream = self._container.add_stream(
-            codec.name, rate=own_rate_hz, layout="mono", bit_rate=codec.bit_rate
+            codec.name, rate=codec_rate_hz, layout="mono", bit_rate=codec.bit_rate
         )
 
     def encode(self, samples: bytes) -> bytes:
-        """What is ready once these samples are in."""
+        """The bytes that are ready once these samples are encoded."""
         if not samples:
-            return b""  # which an encoder would take for the end
+            return b""  # an encoder would take no samples for the end
         frame = av.AudioFrame("s16", "mono", len(samples) // _SAMPLE_BYTES, align=1)
         frame.sample_rate = self._rate_hz
         frame.planes[0].update(samples)
         return self._write(frame)
 
     def finish(self) -> bytes:
-        """The rest."""
+        """The last bytes; the encoder is closed."""
         rest = self._write(None)
         self.close()
         return rest + self._sink.take()
 
     def _write(self, frame: av.AudioFrame | None) -> bytes:
         with self._lock:
-            self._container.mux(self._stream.encode(frame))  # which resamples
+            self._container.mux(self._stream.encode(frame))  # resampled if need be
             return self._sink.take()
 
     def close(self) -> None:
-        """Give everything back now: FFmpeg's objects refer to each other."""
+        """Free all memory now: FFmpeg's objects refer to each other, so Python would free them late."""
         with self._lock:
             self._container.close()

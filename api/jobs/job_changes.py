@@ -1,4 +1,4 @@
-"""Waiting for a job to change: one subscription for the whole process, however many callers wait."""
+"""Waiting for a job to change: one subscription for the whole process, however many clients wait."""
 
 import asyncio
 from collections import defaultdict
@@ -11,12 +11,15 @@ from shared.queue.queue import Queue
 
 _RECONNECT_S = 0.5
 
-#: Where so many wait already, whoever comes is answered soon: each holds a connection, and others need some.
-_CROWD, _SOON_S = 500, 1.0
+#: With so many long polls, each further one is answered soon: each holds a connection, and other requests need some.
+_CROWD = 500
+
+#: How long a long poll waits in such a crowd.
+_SOON_S = 1.0
 
 
 class ChangeListener:
-    """Hands each change of a job to those who wait for it."""
+    """Passes each change of a job to the tasks that wait for it."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -34,7 +37,7 @@ class ChangeListener:
 
     @contextmanager
     def watch(self, job_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever something has happened to the job, or may have."""
+        """An event that is set whenever the job has changed, or may have."""
         changed = asyncio.Event()
         self._waiting[job_id].add(changed)
         try:
@@ -44,23 +47,23 @@ class ChangeListener:
             if not self._waiting[job_id]:
                 del self._waiting[job_id]
 
-    async def until_ended(self, job_id: str, timeout_s: float) -> Job | None:
-        """The job once it has ended, or as it is when the time is over, or soon in a crowd; None if there is no such
+    async def wait_for_end(self, job_id: str, timeout_s: float) -> Job | None:
+        """The job once it has ended, or as it is after `timeout_s`, or soon in a crowd; None if there is no such
         job."""
         if self._polling >= _CROWD:
             timeout_s = min(timeout_s, _SOON_S)
         self._polling += 1
         try:
-            return await self._until_ended(job_id, timeout_s)
+            return await self._wait_for_end(job_id, timeout_s)
         finally:
             self._polling -= 1
 
-    async def _until_ended(self, job_id: str, timeout_s: float) -> Job | None:
+    async def _wait_for_end(self, job_id: str, timeout_s: float) -> Job | None:
         deadline = asyncio.get_running_loop().time() + timeout_s
         with self.watch(job_id) as changed:
             job = await self._queue.job(job_id)
             while job and not job.has_ended:
-                # Around the waiting alone: a deadline that meets redis-py amid a command may get lost there.
+                # Around the waiting alone: a deadline that falls into a command of redis-py may get lost there.
                 try:
                     async with asyncio.timeout_at(deadline):
                         await changed.wait()
@@ -71,7 +74,7 @@ class ChangeListener:
             return job
 
     def _wake(self, job_id: str) -> None:
-        # The empty id says that the subscription is new: anything may have happened before it.
+        # The empty id means that the subscription is new: any job may have changed before it.
         jobs = [job_id] if job_id else list(self._waiting)
         for waiting in jobs:
             for changed in self._waiting.get(waiting, ()):

@@ -1,45 +1,46 @@
-"""What happens to a job, as those are told who follow it."""
+"""The events of a job, as the feeds pass them on."""
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
-from fastapi.sse import format_sse_event
-
 from shared.errors import QueueUnreadable
-from shared.queue.events import EVENTS, LAST_EVENTS, RestartedEvent, SegmentEvent, payload_types
+from shared.queue.events import LAST_EVENTS, RestartedEvent, SegmentEvent, payload_types
 
-#: What we ourselves read of an event.
-_NEEDED: dict[str, dict[str, type]] = {
+#: The data that the API itself reads, by the event's name.
+_REQUIRED: dict[str, dict[str, type]] = {
     kind.name: {name: payload_types(kind)[name] for name in names}
     for kind, names in ((SegmentEvent, ("index", "path")), (RestartedEvent, ("first",)))
 }
 
-_INTERNAL = frozenset[str]().union(*(kind.internal for kind in EVENTS.values()))
-
 
 @dataclass(frozen=True)
-class Event:
+class JobEvent:
     """One event."""
 
     job_id: str
 
     id: str
-    """In the order in which they were given out; empty for what is no part of what happened."""
+    """In the order of the events; empty for a position in the queue, which is not kept."""
 
     name: str
 
     data: dict[str, Any]
-    """Of a segment also `path`, which is for us alone."""
+    """A segment's data includes `path`, which is not for clients."""
+
+    renderings: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    """The event in the form of each protocol, rendered once however many subscribers it is sent to."""
 
     @classmethod
     def read(cls, job_id: str, stored: dict[str, Any]) -> Self:
-        """Raises:
-        QueueUnreadable: it is not as any of us writes it.
+        """Read an event as the queue returns it.
+
+        Raises:
+            QueueUnreadable: it lacks data that this service always writes.
         """
         data = {name: value for name, value in stored.items() if name not in ("id", "event")}
-        if not all(isinstance(data.get(name), kind) for name, kind in _NEEDED.get(stored["event"], {}).items()):
+        required = _REQUIRED.get(stored["event"], {})
+        if not all(isinstance(data.get(name), kind) for name, kind in required.items()):
             raise QueueUnreadable
         return cls(job_id, stored["id"], stored["event"], data)
 
@@ -51,15 +52,7 @@ class Event:
     def order(self) -> tuple[int, ...]:
         return order_of(self.id)
 
-    @cached_property
-    def wire(self) -> bytes:
-        """As a server-sent event. Written once, however many it is sent to."""
-        data = {name: value for name, value in self.data.items() if name not in _INTERNAL}
-        if self.name == SegmentEvent.name:
-            data["url"] = f"/audio/{self.job_id}/segments/{self.data['index']}"
-        return format_sse_event(data_str=json.dumps(data), event=self.name, id=self.id or None)
-
 
 def order_of(event_id: str) -> tuple[int, ...]:
-    """By which ids can be compared. Nothing comes before the empty one."""
+    """A key by which ids can be compared. The empty id comes before all others."""
     return tuple(map(int, event_id.split("-"))) if event_id else (-1,)

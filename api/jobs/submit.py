@@ -1,125 +1,102 @@
-"""From a request to a job: what all routes that make one share."""
+"""Submitting: from a request to a job in the queue."""
 
 import asyncio
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Header, Response
-from pydantic import BaseModel, Field
-
-from api.dependencies import Services
-from api.jobs.admission import admit, full
-from api.problems.render import Problem
+from api.jobs.admission import check_admission, queue_full_error
+from api.jobs.services import JobServices
+from api.problems.catalogue import Problems
+from api.problems.problem import Problem
 from shared.errors import QueueFull
 from shared.logs import get_logger
 from shared.queue import job_fields
-from shared.queue.stages import ends_in_speech, first_task
+from shared.queue.stages import first_task
 
-_REUSED = "This Idempotency-Key came with another request before. Use a new key for a new request."
-
-#: The problems that every such route may answer with.
+#: The problems of every route that submits a job.
 PROBLEMS = (
-    (422, "idempotency_key_reused", _REUSED),
-    (503, QueueFull.code, QueueFull.message),
-    (503, "queue_memory_full", "The job queue has no memory left for more jobs. Try again later."),
-    (503, "too_many_uploads", "Too many requests are being received at once. Try again in a moment."),
+    Problems.IDEMPOTENCY_KEY_REUSED,
+    Problems.QUEUE_FULL,
+    Problems.QUEUE_MEMORY_FULL,
 )
-
-IdempotencyKey = Annotated[
-    str,
-    Header(
-        max_length=255,
-        description="A word of the caller's own: a repeated request with the same word returns the first job.",
-    ),
-]
-
-
-class Accepted(BaseModel):
-    """A job has been made of the request."""
-
-    message: str = Field(examples=["Accepted. Follow events_url or poll status_url; …"])
-    job_id: str = Field(examples=["3f2b8c1e9d4a4f6f8b7a6c5d4e3f2a1b"])
-    status_url: str = Field(examples=["/status/3f2b8c1e9d4a4f6f8b7a6c5d4e3f2a1b"])
-    audio_url: str | None = Field(
-        examples=["/audio/3f2b8c1e9d4a4f6f8b7a6c5d4e3f2a1b"], description="Null where no speech is made."
-    )
-    events_url: str = Field(examples=["/events/3f2b8c1e9d4a4f6f8b7a6c5d4e3f2a1b"])
 
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What a caller wants done."""
+    """A job that a client requests."""
 
     route: str
     fields: dict[str, str]
-    """The job's own, apart from the route."""
+    """The job's fields, apart from the route."""
 
     conversation_id: str = ""
     digest: str = ""
-    """Of what is in a file, if there is one."""
+    """The digest of the recording, if there is one."""
 
     log: dict[str, Any] = field(default_factory=dict)
-    """What of it may be logged."""
+    """Facts about the request for the log."""
 
     @property
     def fingerprint(self) -> str:
-        """Tells it from any other."""
-        told = self.route, sorted(self.fields.items()), self.conversation_id, self.digest
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        """A digest that distinguishes this request from any other."""
+        content = self.route, sorted(self.fields.items()), self.conversation_id, self.digest
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def digest_of(idempotency_key: str) -> str:
-    """As the queue knows it: of one length, and of plain characters."""
-    return hashlib.sha256(idempotency_key.encode()).hexdigest() if idempotency_key else ""
+@dataclass(frozen=True)
+class SubmittedJob:
+    """The job that stands for a request."""
+
+    job_id: str
+    is_new: bool
+    """False where an earlier request with the same idempotency key had made it."""
 
 
-async def make_room(state: Services, idempotency_key: str) -> None:
-    """Refuse before the body is read: while Redis is away, each repeated upload would leave its file on the volume.
+async def check_room(services: JobServices, idempotency_key: str) -> None:
+    """Refuse a request before its body is read: while Redis is away, each repeated upload would leave its file on the
+    volume.
 
     Raises:
         QueueFull, QueueUnavailable, Problem: there is no room.
     """
-    await admit(state.queue, state.settings.max_live_jobs, digest_of(idempotency_key))
+    await check_admission(services.queue, services.settings.max_live_jobs, _digest(idempotency_key))
 
 
-async def submit(state: Services, own_id: str, order: JobRequest, idempotency_key: str) -> str:
-    """The id of the job that stands for the order: `own_id`, or an earlier one's. Where Redis does not answer, an
-    uploaded file stays: the job may have been accepted all the same, and housekeeping removes it otherwise."""
-    max_live = state.settings.max_live_jobs
+async def submit(services: JobServices, own_id: str, request: JobRequest, idempotency_key: str) -> SubmittedJob:
+    """Submit a job under the id `own_id`, unless an earlier request had the same idempotency key: then that one's job
+    is returned. Where Redis does not answer, an uploaded file stays: the job may have been accepted all the same, and
+    the cleanup removes the file otherwise.
+
+    Raises:
+        QueueFull, QueueUnavailable: the job was not accepted.
+        Problem: the earlier request was a different one.
+    """
+    max_live = services.settings.max_live_jobs
     try:
-        job_id = await state.queue.submit(
+        job_id = await services.queue.submit(
             own_id,
-            order.fields | {job_fields.ROUTE: order.route, job_fields.FINGERPRINT: order.fingerprint},
-            [first_task(order.route, own_id)],
+            request.fields | {job_fields.ROUTE: request.route, job_fields.FINGERPRINT: request.fingerprint},
+            [first_task(request.route, own_id)],
             max_live=max_live,
-            idempotency_key=digest_of(idempotency_key),
-            conversation_id=order.conversation_id,
-            conversation_ttl_ms=round(state.settings.conversation_ttl_hours * 3_600_000),
+            idempotency_key=_digest(idempotency_key),
+            conversation_id=request.conversation_id,
+            conversation_ttl_ms=round(services.settings.conversation_ttl_hours * 3_600_000),
         )
     except QueueFull:
-        await asyncio.to_thread(state.storage.erase, own_id)
-        raise full(await state.queue.stats(), max_live) from None
-    if job_id != own_id:
-        await asyncio.to_thread(state.storage.erase, own_id)
-        # A job that has been cancelled has forgotten what it was made of.
-        if (await state.queue.fields(job_id)).get(job_fields.FINGERPRINT) not in (None, order.fingerprint):
-            raise Problem(422, "idempotency_key_reused", _REUSED)
-    else:
-        get_logger().info("job_accepted", job=job_id, route=order.route, **order.log)
-    return job_id
+        await asyncio.to_thread(services.storage.erase, own_id)
+        raise queue_full_error(await services.queue.stats(), max_live) from None
+    if job_id == own_id:
+        get_logger().info("job_accepted", job=job_id, route=request.route, **request.log)
+        return SubmittedJob(job_id, is_new=True)
+    await asyncio.to_thread(services.storage.erase, own_id)
+    # A cancelled job has no fingerprint any more.
+    if (await services.queue.fields(job_id)).get(job_fields.FINGERPRINT) not in (None, request.fingerprint):
+        raise Problem(Problems.IDEMPOTENCY_KEY_REUSED)
+    return SubmittedJob(job_id, is_new=False)
 
 
-def accepted(job_id: str, route: str, response: Response) -> Accepted:
-    """The answer for a job on that route."""
-    status_url = f"/status/{job_id}"
-    response.headers["Location"] = status_url
-    audio = "; audio_url plays while the answer is being made" if ends_in_speech(route) else ""
-    return Accepted(
-        message=f"Accepted. Follow events_url or poll status_url{audio}.",
-        job_id=job_id,
-        status_url=status_url,
-        audio_url=f"/audio/{job_id}" if ends_in_speech(route) else None,
-        events_url=f"/events/{job_id}",
-    )
+def _digest(idempotency_key: str) -> str:
+    """The key as the queue stores it: of one length, and of plain characters."""
+    return hashlib.sha256(idempotency_key.encode()).hexdigest() if idempotency_key else ""

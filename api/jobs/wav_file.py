@@ -7,21 +7,21 @@ from typing import Self
 
 from shared.storage.storage import StoredFile
 
-#: What of a file is in memory at once, for each listener.
+#: The part of a file that is in memory at once, for each listener.
 BLOCK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
 class AudioBlock:
-    """A piece of an answer."""
+    """Consecutive samples of an answer."""
 
     rate_hz: int
 
     samples: bytes
     """PCM, mono, 16 bit."""
 
-    whole_bytes: int | None = None
-    """How much there is of them in the whole answer, where that is known."""
+    total_bytes: int | None = None
+    """The size of all samples of the answer, where that is known."""
 
 
 class WavFile:
@@ -39,7 +39,7 @@ class WavFile:
         self._begin = self._file.tell()
 
     def read(self, position: int) -> AudioBlock:
-        """A block of samples, from the byte `position` of them on; an empty one behind the last."""
+        """The block of samples that begins at the byte `position` of them; an empty one behind the last."""
         self._file.seek(self._begin + position)
         return AudioBlock(self.rate_hz, self._file.read(max(min(BLOCK_BYTES, self.size - position), 0)))
 

@@ -1,4 +1,4 @@
-"""The keys that open the API, and how a request carries one."""
+"""API keys, and the headers in which a request may carry one."""
 
 import base64
 import binascii
@@ -8,12 +8,10 @@ from collections.abc import Iterable, Iterator
 
 from starlette.datastructures import Headers
 
-#: Told with a 401. Basic makes a browser ask, and lets its fetch, EventSource and <audio> carry the key from then on.
-CHALLENGE = 'Basic realm="Cascade", charset="UTF-8", Bearer realm="Cascade"'
 
-
-class Keys:
-    """Known by their digests alone: equal in length, so that comparing takes the same time whatever was sent."""
+class ApiKeys:
+    """The accepted keys, as digests: these are equal in length, so a comparison takes the same time whatever was
+    sent."""
 
     def __init__(self, keys: Iterable[str]) -> None:
         self._digests = [_digest(key.encode()) for key in keys]
@@ -21,14 +19,15 @@ class Keys:
     def __bool__(self) -> bool:
         return bool(self._digests)
 
-    def carried(self, headers: Headers) -> str | None:
-        """A name for the key that a request carries, which does not give it away; None if it carries none of ours."""
-        offered = [_digest(key) for key in _offered(headers)]
-        matches = [key.hex() for key in self._digests for other in offered if hmac.compare_digest(key, other)]
+    def match(self, headers: Headers) -> str | None:
+        """The digest of the accepted key that a request carries, which names the client without revealing the key; None
+        if it carries none."""
+        sent = [_digest(key) for key in _keys_in(headers)]
+        matches = [key.hex() for key in self._digests for other in sent if hmac.compare_digest(key, other)]
         return matches[0] if matches else None
 
 
-def _offered(headers: Headers) -> Iterator[bytes]:
+def _keys_in(headers: Headers) -> Iterator[bytes]:
     for key in headers.getlist("x-api-key"):
         yield key.encode("latin-1")
     for authorization in headers.getlist("authorization"):

@@ -1,22 +1,23 @@
-"""How often one client may ask for work. Counted in Redis, so that it holds for all replicas together."""
+"""Rate limit: how many requests one client may send. Counted in Redis, so that it holds for all replicas together."""
 
 import hashlib
 import math
 import time
 from ipaddress import IPv6Address, ip_address
 
-from api.problems.render import Problem
+from api.problems.catalogue import Problems
+from api.problems.problem import Problem
 from shared.queue.queue import Queue
 from shared.queue.redis_client import retry_once
 
-#: What every key of the counters begins with.
+#: The prefix of every counter's key.
 _PREFIX = "cascade:rate"
 
-#: A household or a server is given at least so much of the IPv6 address space, and may use a new address each second.
+#: A household or a server gets at least so much of the IPv6 address space, and may use a new address each second.
 _IPV6_PREFIX_BITS = 64
 
 
-class Rates:
+class RateLimiter:
     """Counts requests by client, in windows that begin with a client's first one."""
 
     def __init__(self, limit: str, queue: Queue) -> None:
@@ -34,19 +35,18 @@ class Rates:
         """Count one request.
 
         Raises:
-            Problem: it is one too many.
+            Problem: the client has sent too many.
             QueueUnavailable: Redis does not answer.
         """
         if self._limit is None:
             return
         name = hashlib.sha256(client.encode()).hexdigest()[:32]
-        pause_s: int = await retry_once(self._pause, name)
+        pause_s: int = await retry_once(self._hit, name)
         if pause_s:
-            detail = f"No more than {self._limit} are allowed. Try again in {pause_s} s."
-            raise Problem(429, "rate_limited", detail, {"Retry-After": str(pause_s)})
+            raise Problem(Problems.RATE_LIMITED, limit=self._limit, retry_after_s=pause_s)
 
-    async def _pause(self, name: str) -> int:
-        """How long to wait, in seconds; 0 if the request may pass."""
+    async def _hit(self, name: str) -> int:
+        """Count one request; the seconds to wait, or 0 if it may pass."""
         assert self._limit is not None
         if await self._limiter.hit(self._limit, name):
             return 0
@@ -54,8 +54,8 @@ class Rates:
         return max(1, math.ceil(reset_at - time.time()))
 
 
-def by_address(host: str) -> str:
-    """Whom requests from an address are counted for."""
+def client_of_address(host: str) -> str:
+    """The client that requests from an address are counted for: an IPv4 address, or an IPv6 network."""
     try:
         address = ip_address(host)
     except ValueError:

@@ -1,18 +1,18 @@
-"""Where a request comes from: which name it was sent to, and which web page had a browser send it."""
+"""Checks on a request's origin: the host name it was sent to, and the web page that made a browser send it."""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-_SAFE = {"GET", "HEAD", "OPTIONS"}
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def is_known_host(headers: Headers, hosts: Collection[str]) -> bool:
-    """Whether the Host header has one of these names, in small letters, on whatever port.
+    """Whether the Host header has one of these names, in lower case, on any port.
 
-    A page whose own name has been pointed at this machine (DNS rebinding) is same-origin to its browser; nothing but
-    its name gives it away.
+    A page whose own name has been pointed at this machine (DNS rebinding) is same-origin to its browser; only its name
+    gives it away.
     """
     try:
         name = urlsplit(f"//{headers.get('host', '')}").hostname
@@ -22,14 +22,14 @@ def is_known_host(headers: Headers, hosts: Collection[str]) -> bool:
 
 
 def is_cross_site(method: str, headers: Headers, trusted: Collection[str]) -> bool:
-    """Whether a page of somebody else has its reader's browser change something here.
+    """Whether a page of another origin makes its reader's browser change something here.
 
-    A form can be posted anywhere without a preflight, with the credentials that the browser knows. Browsers say where a
-    request comes from: in Sec-Fetch-Site where the connection is safe or local, and otherwise in Origin. Who is no
-    browser sends neither.
+    A form can be posted anywhere without a preflight, with the credentials that the browser has stored. Browsers send
+    the origin of a request: in Sec-Fetch-Site where the connection is safe or local, and otherwise in Origin. A client
+    that is no browser sends neither.
     """
     origin = headers.get("origin")
-    if method in _SAFE or origin in trusted or "*" in trusted:
+    if method in _SAFE_METHODS or origin in trusted or "*" in trusted:
         return False
     site = headers.get("sec-fetch-site")
     if site is not None:

@@ -1,21 +1,21 @@
-"""What every answer tells a browser: to guess nothing, to keep nothing, and to show nothing to other sites."""
+"""Security headers of every response: a browser must not guess its type, keep it, or show it to other sites."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: A route that knows better (a page, a file that never changes) says so itself, and is left alone.
-UNLESS_SAID = {
+#: A route that sets one of these itself (a page, a file that never changes) keeps its own value.
+DEFAULT_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",  # what CORS_ORIGINS allow is asked for by CORS, past this
+    "Cross-Origin-Resource-Policy": "same-origin",  # pages of CORS_ORIGINS request by CORS, to which it does not apply
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
 
 
-class AnswerHeaders:
-    """Adds them, to errors too."""
+class SecurityHeadersMiddleware:
+    """Adds the default headers to every response, errors included."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -25,8 +25,8 @@ class AnswerHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if headers.get("Content-Type", "").startswith("text/event-stream"):
-                    del headers["Cache-Control"]  # FastAPI says no-cache, which allows keeping
-                for name, value in UNLESS_SAID.items():
+                    del headers["Cache-Control"]  # FastAPI sets no-cache, which still allows storing
+                for name, value in DEFAULT_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -1,1 +1,1 @@
-"""Errors as `application/problem+json` (RFC 9457)."""
+"""Errors as `application/problem+json` (RFC 9457): the catalogue of them, and their responses."""

@@ -1,4 +1,4 @@
-"""An answer's file as it is sent."""
+"""The response with a stored WAV file, whole or in part."""
 
 import asyncio
 import os
@@ -10,29 +10,9 @@ import anyio
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable
 from starlette.types import Receive, Scope, Send
 
-from api.problems.render import Problem
+from api.problems.catalogue import Problems
+from api.problems.problem import Problem
 from shared.storage.storage import StoredFile
-
-
-def removed() -> Problem:
-    """The refusal where the file has gone, be it while it was looked for."""
-    return Problem(410, "no_audio", "The answer's file has been removed from the volume.")
-
-
-def no_answer(job_id: str) -> Problem:
-    """The refusal where there will be none."""
-    return Problem(410, "no_audio", f"This job ended without an answer. See /status/{job_id} for the reason.")
-
-
-def no_such_range(size: int) -> Problem:
-    """The refusal where more is skipped than there is."""
-    detail = f"The file has no such range. It is {size:,} bytes long."
-    return Problem(416, "no_such_range", detail, {"Content-Range": f"bytes */{size}"})
-
-
-def text_alone(job_id: str) -> Problem:
-    """The refusal where none was asked for."""
-    return Problem(410, "no_audio", f"This job was asked for text alone. See /status/{job_id} for it.")
 
 
 class WavFileResponse(FileResponse):
@@ -43,7 +23,7 @@ class WavFileResponse(FileResponse):
     """
 
     def __init__(self, open_file: Callable[[], StoredFile], filename: str, missing: Problem) -> None:
-        """`missing` is the answer if `open_file`, which may block, finds no file."""
+        """`missing` is the refusal if `open_file`, which may block, finds no file."""
         super().__init__(filename, media_type="audio/wav", filename=filename)
         self._open_stored = open_file
         self._missing = missing
@@ -69,6 +49,6 @@ class WavFileResponse(FileResponse):
         try:
             return super()._parse_range_header(http_range, file_size)
         except RangeNotSatisfiable:
-            raise no_such_range(file_size) from None
+            raise Problem(Problems.NO_SUCH_RANGE, size=file_size) from None
         except MalformedRangeHeader:
-            return []  # the whole file: what a server does not understand it must ignore (RFC 9110, 14.2)
+            return []  # the whole file: a server must ignore a range that it does not understand (RFC 9110, 14.2)

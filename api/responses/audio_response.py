@@ -1,4 +1,4 @@
-"""Sending an answer that is still being made."""
+"""The response that streams an answer while it is being made."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -6,13 +6,13 @@ from contextlib import aclosing
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
-from api.problems.render import Problem
+from api.problems.problem import Problem
 from shared.errors import CascadeError
 from shared.logs import get_logger
 
 
-def without_body(media_type: str, filename: str) -> Response:
-    """The answer to a HEAD request: nobody knows yet how long it will be."""
+def headers_response(media_type: str, filename: str) -> Response:
+    """The response to a HEAD request, without Content-Length: the length of the answer is not known yet."""
     response = Response(media_type=media_type, headers=_disposition(filename))
     del response.headers["Content-Length"]
     return response
@@ -23,31 +23,32 @@ def _disposition(filename: str) -> dict[str, str]:
 
 
 class AnswerAudioResponse(StreamingResponse):
-    """Chunks, the last of which says that it is the last: without it the client knows that it was cut off.
+    """Chunks, the last of which is marked as the last: a client that does not get it knows that it was cut off.
 
-    The status is sent with the first piece: what goes wrong before it can still be told by another. All the while a
-    client that leaves is noticed, and ends everything.
+    The status is sent with the first chunk, so an error before it still gets a status of its own. The response ends
+    as soon as the client disconnects.
     """
 
     def __init__(
-        self, pieces: AsyncGenerator[bytes], media_type: str, filename: str, tag: Callable[[], str] | None = None
+        self, chunks: AsyncGenerator[bytes], media_type: str, filename: str, etag: Callable[[], str] | None = None
     ) -> None:
-        """`tag` is the answer's ETag, which is known once the first piece is."""
-        super().__init__(pieces, media_type=media_type, headers=_disposition(filename))
-        self._pieces, self._tag = pieces, tag
+        """`etag` returns the answer's ETag, which is known once the first chunk is."""
+        super().__init__(chunks, media_type=media_type, headers=_disposition(filename))
+        self._chunks = chunks
+        self._etag = etag
 
     async def stream_response(self, send: Send) -> None:
-        async with aclosing(self._pieces) as pieces:
-            piece = await anext(pieces, b"")
-            if self._tag:
-                self.headers["ETag"] = self._tag()
+        async with aclosing(self._chunks) as chunks:
+            chunk = await anext(chunks, b"")
+            if self._etag:
+                self.headers["ETag"] = self._etag()
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             try:
-                while piece:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    piece = await anext(pieces, b"")
+                while chunk:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                    chunk = await anext(chunks, b"")
             except (Problem, CascadeError) as error:
-                # uvicorn closes the connection of an answer that was not completed.
-                get_logger().info("answer_broken_off", code=error.code)
+                # uvicorn closes the connection of a response that was not completed.
+                get_logger().info("answer_aborted", code=error.code)
                 return
             await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,4 +1,4 @@
-"""For whoever runs the system: how the queues stand, what was set aside, and trying it again."""
+"""Routes for operators: the state of the queues, metrics, dead letters, and retries of failed jobs."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,55 +9,53 @@ from pydantic import BaseModel, Field
 
 from api.dependencies import ServicesDep
 from api.intake.job_id import JobId
-from api.jobs.admission import admit, full
-from api.problems.render import Problem, responses
-from shared.errors import JobNotFound, QueueFull
+from api.jobs.admission import check_admission, queue_full_error
+from api.problems.body import responses
+from api.problems.catalogue import Problems
+from api.problems.problem import Problem
+from shared.errors import JobNotFound
 from shared.logs import get_logger
 from shared.queue.admin import DeadTask, Overview, QueueAdmin
 
 router = APIRouter(tags=["operations"])
 
-_NOT_FOUND = (404, JobNotFound.code, JobNotFound.message)
-_NOT_DEAD = (404, "not_dead_lettered", "Nothing of this job was set aside.")
-_NOT_FAILED = (409, "job_not_failed", "Only a job that has failed can be tried again.")
-_NOTHING_LEFT = (410, "retry_input_erased", "What this job would need has been erased. Send it again.")
 
-
-class Revived(BaseModel):
-    """The job is on its way again."""
+class RetryAccepted(BaseModel):
+    """A failed job that is being retried."""
 
     job_id: str
     status_url: str = Field(examples=["/status/3f2b8c1e9d4a4f6f8b7a6c5d4e3f2a1b"])
 
 
 class Purged(BaseModel):
-    """What was dropped."""
+    """The outcome of dropping dead letters."""
 
-    purged: int = Field(description="How many tasks.")
+    purged: int = Field(description="The number of dropped tasks.")
 
 
-@router.get("/queues", summary="How the queues stand")
-async def queues(state: ServicesDep) -> Overview:
-    """By stage: what waits and for how long, who works, how much gets done; and every worker."""
-    return await QueueAdmin(state.queue).overview()
+@router.get("/queues", summary="The state of the queues")
+async def queues(services: ServicesDep) -> Overview:
+    """By stage: waiting tasks and the age of the oldest, active workers, throughput; and every worker."""
+    return await QueueAdmin(services.queue).overview()
 
 
 @router.get(
     "/metrics",
-    summary="What Prometheus scrapes",
+    summary="Metrics for Prometheus",
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The text format."}},
 )
-async def metrics(state: ServicesDep) -> Response:
-    """Queues, workers, counts and times, in Prometheus's text format. All replicas tell the same."""
-    operations = QueueAdmin(state.queue)
-    overview, counts = await operations.overview(), await operations.counts()
+async def metrics(services: ServicesDep) -> Response:
+    """Queues, workers, counters and times, in Prometheus's text format. All replicas return the same."""
+    queue_admin = QueueAdmin(services.queue)
+    overview = await queue_admin.overview()
+    counts = await queue_admin.counts()
     return await asyncio.to_thread(_metrics_response, overview, counts)
 
 
 def _metrics_response(overview: Overview, counts: Mapping[str, int]) -> Response:
-    # Not at the top: a service that Prometheus does not watch needs no client of its. In a thread, so that the first
-    # import does not hold up the event loop.
+    # Not at the top: without Prometheus, its client is never needed. In a thread, so that the first import does not
+    # block the event loop.
     from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
     from api.responses.metrics import Metrics
@@ -65,66 +63,72 @@ def _metrics_response(overview: Overview, counts: Mapping[str, int]) -> Response
     return Response(generate_latest(Metrics(overview, counts)), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-@router.get("/dead-letters", summary="What was set aside")
-async def dead(
-    state: ServicesDep, limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100
+@router.get("/dead-letters", summary="The dead letters")
+async def list_dead_letters(
+    services: ServicesDep, limit: Annotated[int, Query(ge=1, le=1000, description="The most tasks to return.")] = 100
 ) -> list[DeadTask]:
     """Tasks that failed for good, the latest first, each with its error and its input."""
-    return await QueueAdmin(state.queue).dead_letters(limit=limit)
+    return await QueueAdmin(services.queue).dead_letters(limit=limit)
 
 
-@router.get("/dead-letters/{job_id}", summary="What was set aside of a job", responses=responses(_NOT_DEAD))
-async def dead_of_job(job_id: JobId, state: ServicesDep) -> list[DeadTask]:
-    """Its tasks that failed for good."""
-    letters = await QueueAdmin(state.queue).dead_letters(job_id)
+@router.get(
+    "/dead-letters/{job_id}", summary="The dead letters of a job", responses=responses(Problems.NOT_DEAD_LETTERED)
+)
+async def list_job_dead_letters(job_id: JobId, services: ServicesDep) -> list[DeadTask]:
+    """The job's tasks that failed for good."""
+    letters = await QueueAdmin(services.queue).dead_letters(job_id)
     if not letters:
-        raise Problem(*_NOT_DEAD)
+        raise Problem(Problems.NOT_DEAD_LETTERED)
     return letters
 
 
-@router.delete("/dead-letters/{job_id}", summary="Drop what was set aside of a job", responses=responses(_NOT_DEAD))
-async def purge(job_id: JobId, state: ServicesDep) -> Purged:
-    """Drop its tasks and their input. The job stays failed, and can no longer be tried again."""
-    purged = await QueueAdmin(state.queue).purge(job_id)
+@router.delete(
+    "/dead-letters/{job_id}", summary="Drop the dead letters of a job", responses=responses(Problems.NOT_DEAD_LETTERED)
+)
+async def purge(job_id: JobId, services: ServicesDep) -> Purged:
+    """Drop the job's dead-lettered tasks and their input. The job stays failed, and can no longer be retried."""
+    purged = await QueueAdmin(services.queue).purge(job_id)
     if not purged:
-        raise Problem(*_NOT_DEAD)
+        raise Problem(Problems.NOT_DEAD_LETTERED)
     return Purged(purged=purged)
 
 
-@router.delete("/dead-letters", summary="Drop all that was set aside")
+@router.delete("/dead-letters", summary="Drop all dead letters")
 async def purge_all(
-    state: ServicesDep, jobs: Annotated[Literal["all"], Query(description="`all`, so that it is not done by mistake.")]
+    services: ServicesDep,
+    jobs: Annotated[Literal["all"], Query(description="`all`, so that it does not happen by mistake.")],
 ) -> Purged:
-    """Drop every task that was set aside, and its input."""
-    purged = await QueueAdmin(state.queue).purge()
-    get_logger().info("dead_purged", purged=purged)
+    """Drop every dead-lettered task, and its input."""
+    purged = await QueueAdmin(services.queue).purge()
+    get_logger().info("dead_letters_purged", purged=purged)
     return Purged(purged=purged)
 
 
 @router.post(
     "/jobs/{job_id}/retry",
     status_code=202,
-    summary="Try a failed job again",
+    summary="Retry a failed job",
     responses=responses(
-        _NOT_FOUND,
-        _NOT_FAILED,
-        _NOTHING_LEFT,
-        (503, QueueFull.code, QueueFull.message),
-        (503, "queue_memory_full", "The job queue has no memory left for more jobs. Try again later."),
+        Problems.JOB_NOT_FOUND,
+        Problems.JOB_NOT_FAILED,
+        Problems.RETRY_INPUT_ERASED,
+        Problems.QUEUE_FULL,
+        Problems.QUEUE_MEMORY_FULL,
     ),
 )
-async def retry(job_id: JobId, state: ServicesDep) -> Revived:
-    """Put a failed job back on its way, from the stage that failed; what earlier stages made is kept."""
-    max_live = state.settings.max_live_jobs
-    await admit(state.queue, max_live, "")
-    verdict = await QueueAdmin(state.queue).retry_job(job_id, max_live=max_live)
-    if verdict == "full":
-        raise full(await state.queue.stats(), max_live)
-    if verdict == "gone":
-        raise JobNotFound
-    if verdict == "not_failed":
-        raise Problem(*_NOT_FAILED)
-    if verdict == "retry_input_erased":
-        raise Problem(*_NOTHING_LEFT)
-    get_logger().info("job_revived", job=job_id)
-    return Revived(job_id=job_id, status_url=f"/status/{job_id}")
+async def retry(job_id: JobId, services: ServicesDep) -> RetryAccepted:
+    """Retry a failed job, from the stage that failed; the results of earlier stages are kept."""
+    max_live = services.settings.max_live_jobs
+    await check_admission(services.queue, max_live, "")
+    verdict = await QueueAdmin(services.queue).retry_job(job_id, max_live=max_live)
+    match verdict:
+        case "full":
+            raise queue_full_error(await services.queue.stats(), max_live)
+        case "gone":
+            raise JobNotFound
+        case "not_failed":
+            raise Problem(Problems.JOB_NOT_FAILED)
+        case "retry_input_erased":
+            raise Problem(Problems.RETRY_INPUT_ERASED)
+    get_logger().info("job_retried", job=job_id)
+    return RetryAccepted(job_id=job_id, status_url=f"/status/{job_id}")

@@ -1,42 +1,30 @@
-"""Answers as they are made: events, and sound that plays from the first segment on."""
+"""The audio of an answer: the complete file, a stream from the first segment on, or one segment."""
 
 import re
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import FileResponse, Response
 
-from api.dependencies import ServicesDep
+from api.dependencies import Services, ServicesDep
+from api.http_protocol.listeners import mark_listener
 from api.intake.job_id import JobId
-from api.jobs.audio_formats import MEDIA_TYPES, WAV_HEADER_BYTES, Format, as_wav
-from api.jobs.audio_stream import AnswerAudioStream
-from api.jobs.job_feed import JobFeed
-from api.middleware.connection_limits import mark_listener
-from api.problems.render import Problem, responses
-from api.responses.audio_file import WavFileResponse, no_answer, removed, text_alone
-from api.responses.audio_response import AnswerAudioResponse, without_body
-from api.responses.event_stream import EventStream, stream
+from api.jobs.audio_formats import MEDIA_TYPES, WAV_HEADER_BYTES, AudioFormat, stream_wav
+from api.jobs.audio_stream import AnswerAudioStream, no_audio_problem
+from api.problems.body import responses
+from api.problems.catalogue import Problems
+from api.problems.job_problems import NoAudioReason
+from api.problems.problem import Problem
+from api.responses.audio_file import WavFileResponse
+from api.responses.audio_response import AnswerAudioResponse, headers_response
 from shared.errors import JobNotFound
 from shared.queue.events import SegmentEvent
+from shared.queue.job import Job
 from shared.queue.stages import ends_in_speech
 
 router = APIRouter(tags=["answers"])
-
-_NOT_FOUND = (404, JobNotFound.code, JobNotFound.message)
-_NO_AUDIO = (410, "no_audio", "This job ended without an answer. See /status/{job_id} for the reason.")
-_RESTARTED = (412, "answer_restarted", "The answer has begun anew since. Ask for it without an offset, and forget …")
-_NO_SEGMENT = (404, "no_such_segment", "There is no such segment, or not yet, or no more. See /audio/{job_id}.")
-_NO_RANGE = (416, "no_such_range", "The file has no such range. It is 96,044 bytes long.")
-_WAV_ONLY = (
-    416,
-    "offset_needs_wav",
-    "An offset is for format=wav. Ask for that, or for the answer from its beginning.",
-)
-_TOO_MANY = (503, "too_many_encodings", "Too many answers are being sent in ogg or mp3. Try again in a moment, or …")
-_LISTENERS = (503, "too_many_listeners", "Too many callers follow jobs at once. Try again in a moment, or poll …")
 
 _RANGE = {
     "parameters": [
@@ -50,130 +38,113 @@ _RANGE = {
     ]
 }
 
-#: As OpenAPI 3.2 describes each.
-_EVENT = {
-    "itemSchema": {
-        "type": "object",
-        "properties": {"event": {"type": "string"}, "id": {"type": "string"}, "data": {"type": "string"}},
-    }
-}
-
-#: What a browser sends by itself when it connects again.
-_EVENT_ID = r"\d{1,15}-\d{1,15}"
-
-#: How an answer that is being made is tagged: by its generation.
-_TAG = re.compile(r'\s*"(\d{1,9})"\s*')
-
-
-async def _feed(request: Request, job_id: JobId, state: ServicesDep) -> AsyncIterator[JobFeed]:
-    if await state.queue.job(job_id) is None:
-        raise JobNotFound
-    async with state.feeds.open(job_id) as feed:
-        mark_listener(request.scope)
-        yield feed
-
-
-@router.get(
-    "/events/{job_id}",
-    summary="What happens to a job, as it happens",
-    response_class=Response,  # of no type: FastAPI would call a stream a string
-    responses={200: {"content": {"text/event-stream": _EVENT}}, **responses(_NOT_FOUND, _LISTENERS)},
-)
-async def events(
-    job_id: JobId,
-    feed: Annotated[JobFeed, Depends(_feed)],
-    last_event_id: Annotated[
-        str, Header(pattern=rf"^({_EVENT_ID})?$", description="The last event that is known; later ones are sent.")
-    ] = "",
-) -> EventStream:
-    """Server-sent events, until the job has ended: `pending`, `position` (`ahead` and `wait_s`), `processing`,
-    `transcript`, `text` (what has been added to the answer), `segment` (`url` and `duration_s` of a spoken piece),
-    `stage_done`, `retrying`, `restarted` (the answer begins anew: forget its text, and segments before `first`),
-    `revived` (a failed job is tried again), and at last `completed`, `failed` or `cancelled`."""
-    return stream(feed, last_event_id)
+#: The ETag of a stream: the answer's generation.
+_ETAG = re.compile(r'\s*"(\d{1,9})"\s*')
 
 
 @router.get(
     "/audio/{job_id}/segments/{index}",
-    summary="One spoken piece of an answer",
+    summary="One segment of an answer",
     response_class=FileResponse,
-    responses={200: {"description": "A WAV file.", "content": {"audio/wav": {}}}, **responses(_NOT_FOUND, _NO_SEGMENT)},
+    responses={
+        200: {"description": "A WAV file.", "content": {"audio/wav": {}}},
+        **responses(Problems.JOB_NOT_FOUND, Problems.NO_SUCH_SEGMENT),
+    },
 )
-async def segment(job_id: JobId, index: Annotated[int, Path(ge=0, le=2**31)], state: ServicesDep) -> WavFileResponse:
-    """What a `segment` event tells of. Segments are kept until an hour after the whole answer is there."""
-    if await state.queue.job(job_id) is None:
+async def segment(job_id: JobId, index: Annotated[int, Path(ge=0, le=2**31)], services: ServicesDep) -> WavFileResponse:
+    """The segment that a `segment` event announces. Segments are kept until an hour after the answer is complete."""
+    no_such_segment = Problem(Problems.NO_SUCH_SEGMENT, job_id=job_id)
+    if await services.queue.job(job_id) is None:
         raise JobNotFound
-    for event in await state.queue.events(job_id):
+    for event in await services.queue.events(job_id):
         if event["event"] == SegmentEvent.name and event["index"] == index:
-            name = event["path"]
-            open_file = partial(state.storage.open_segment, name)
-            return WavFileResponse(open_file, PurePosixPath(name).name, Problem(*_NO_SEGMENT))
-    raise Problem(*_NO_SEGMENT)
+            open_segment = partial(services.storage.open_segment, event["path"])
+            return WavFileResponse(open_segment, PurePosixPath(event["path"]).name, no_such_segment)
+    raise no_such_segment
 
 
 @router.head("/audio/{job_id}", include_in_schema=False)
 @router.get(
     "/audio/{job_id}",
-    summary="The spoken answer",
+    summary="The answer as speech",
     response_class=FileResponse,
     openapi_extra=_RANGE,
     responses={
         200: {
-            "description": "The sound, the rest of it as it is made.",
+            "description": "The audio. What is not there yet is sent as it is made.",
             "content": {media_type: {} for media_type in MEDIA_TYPES.values()},
         },
         206: {
-            "description": "The part that the `Range` header asks for, or several.",
+            "description": "The part that the `Range` header requests, or several.",
             "content": {"audio/wav": {}, "multipart/byteranges": {}},
         },
-        **responses(_NOT_FOUND, _NO_AUDIO, _RESTARTED, _NO_RANGE, _WAV_ONLY, _TOO_MANY, _LISTENERS),
+        **responses(
+            Problems.JOB_NOT_FOUND,
+            Problems.NO_AUDIO,
+            Problems.ANSWER_RESTARTED,
+            Problems.NO_SUCH_RANGE,
+            Problems.OFFSET_NEEDS_WAV,
+            Problems.TOO_MANY_ENCODINGS,
+            Problems.TOO_MANY_LISTENERS,
+        ),
     },
 )
 async def audio(
     request: Request,
     job_id: JobId,
-    state: ServicesDep,
-    kind: Annotated[
-        Format, Query(alias="format", description="`ogg` is Opus; like `mp3`, it is made while it is sent.")
+    services: ServicesDep,
+    audio_format: Annotated[
+        AudioFormat, Query(alias="format", description="`ogg` is Opus; like `mp3`, it is encoded while it is sent.")
     ] = "wav",
     offset: Annotated[
-        int, Query(ge=0, le=2**40, description="The first byte of the WAV that is wanted, by whoever was cut off.")
+        int, Query(ge=0, le=2**40, description="The first byte of the WAV to send, for a client that was cut off.")
     ] = 0,
     if_match: Annotated[
-        str, Header(description="With an `offset`: the ETag of what was cut off, to be told if it has begun anew.")
+        str, Header(description="With an `offset`: the ETag of the first response. 412 if the answer was restarted.")
     ] = "*",
 ) -> Response:
     """Send the answer: whole or, with a `Range` header, in part, if it is complete; else from its first segment on,
-    while the others are being made. Where that breaks off, without the last chunk, the answer has begun anew or failed:
-    see `/events`. A HEAD request is answered at once."""
-    if offset and kind != "wav":
-        raise Problem(*_WAV_ONLY)
-    job = await state.queue.job(job_id)
+    while the others are being made. A stream that breaks off, without the last chunk, means that the answer was
+    restarted or has failed: see `/events`. A HEAD request is answered at once."""
+    if offset and audio_format != "wav":
+        raise Problem(Problems.OFFSET_NEEDS_WAV)
+    job = await _job_with_audio(services, job_id)
+    filename = f"{job_id}_response.{audio_format}"
+    if job.audio_path and audio_format == "wav" and not offset:
+        removed = no_audio_problem(NoAudioReason.REMOVED, job_id)
+        return WavFileResponse(partial(services.storage.open_answer, job_id), filename, removed)
+    if request.method == "HEAD":
+        return headers_response(MEDIA_TYPES[audio_format], filename)
+    mark_listener(request.scope)
+    generation = _generation(if_match)
+    stream = AnswerAudioStream(services, job_id, max(offset - WAV_HEADER_BYTES, 0), generation)
+    if audio_format == "wav":
+        chunks = stream_wav(stream.blocks(), offset)
+        return AnswerAudioResponse(chunks, MEDIA_TYPES["wav"], filename, etag=lambda: f'"{stream.generation}"')
+    return AnswerAudioResponse(
+        services.encoders.encode(stream.blocks(), audio_format), MEDIA_TYPES[audio_format], filename
+    )
+
+
+async def _job_with_audio(services: Services, job_id: str) -> Job:
+    """The job, if it has audio or will have some.
+
+    Raises:
+        JobNotFound, Problem: there is none.
+    """
+    job = await services.queue.job(job_id)
     if job is None:
         raise JobNotFound
     if not ends_in_speech(job.route):
-        raise text_alone(job_id)
+        raise no_audio_problem(NoAudioReason.TEXT_ONLY, job_id)
     if job.has_ended and job.audio_path is None:
-        raise no_answer(job_id)
-    filename = f"{job_id}_response.{kind}"
-    if job.audio_path and kind == "wav" and not offset:
-        return WavFileResponse(partial(state.storage.open_answer, job_id), filename, removed())
-    if request.method == "HEAD":
-        return without_body(MEDIA_TYPES[kind], filename)
-    mark_listener(request.scope)
-    generation = _generation(if_match)
-    spoken = AnswerAudioStream(
-        state.feeds, state.queue, state.storage, job_id, max(offset - WAV_HEADER_BYTES, 0), generation
-    )
-    if kind != "wav":
-        return AnswerAudioResponse(state.encoding.encoded(spoken.sounds(), kind), MEDIA_TYPES[kind], filename)
-    pieces = as_wav(spoken.sounds(), offset)
-    return AnswerAudioResponse(pieces, MEDIA_TYPES[kind], filename, tag=lambda: f'"{spoken.generation}"')
+        raise no_audio_problem(NoAudioReason.NO_ANSWER, job_id)
+    return job
 
 
 def _generation(if_match: str) -> int | None:
-    """The generation that an ETag of ours names; None for any, and one that never is for a tag of somebody else's."""
+    """The generation in an ETag of this route; None for any, and -1, which never is one, for a foreign tag."""
     if if_match.strip() in ("", "*"):
         return None
-    tag = _TAG.fullmatch(if_match)
-    return int(tag[1]) if tag else -1
+    etag = _ETAG.fullmatch(if_match)
+    return int(etag[1]) if etag else -1

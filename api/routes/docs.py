@@ -1,4 +1,4 @@
-"""The OpenAPI document, to look at and to try out, with every file from here."""
+"""The OpenAPI document and its Swagger page, whose files all come from this server."""
 
 import base64
 import hashlib
@@ -10,16 +10,17 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
-from api.problems.render import Problem
+from api.problems.catalogue import Problems
+from api.problems.problem import Problem
 
 _STATIC = Path(fastapi_offline.__file__).parent / "static"
 
-#: What the page consists of. The package has more.
+#: The files of the page. The package has more.
 _FILES = {"swagger-ui-bundle.js", "swagger-ui.css", "favicon.png"}
 
 
 def docs_router(app: FastAPI) -> APIRouter:
-    """The page of an application."""
+    """The document and the page of an application."""
     router = APIRouter(include_in_schema=False)
     page = get_swagger_ui_html(
         openapi_url="openapi.json",
@@ -41,16 +42,17 @@ def docs_router(app: FastAPI) -> APIRouter:
     @router.get("/docs/{name}")
     async def file(name: str) -> FileResponse:
         if name not in _FILES:
-            raise Problem(404, "not_found", "There is nothing at this address.")
+            raise Problem(Problems.NOT_FOUND)
         return FileResponse(_STATIC / name, headers={"Cache-Control": "private, max-age=86400"})
 
     return router
 
 
 def _policy(page: str) -> str:
-    """Nothing from elsewhere, and of the scripts in the page itself only those that are in it now."""
+    """The content security policy of the page: nothing from other servers, and of inline scripts only its own."""
     scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
+    digests = [hashlib.sha256(script.encode()).digest() for script in scripts]
+    hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     return (
         f"default-src 'none'; script-src 'self' {hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
         "connect-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,4 +1,4 @@
-"""Health: is the process alive, and can the stack serve a job?"""
+"""Health: liveness of this process, and readiness of the whole stack."""
 
 from collections import Counter
 from typing import Literal
@@ -14,13 +14,13 @@ router = APIRouter(tags=["health"])
 
 
 class Alive(BaseModel):
-    """The process answers."""
+    """The process is alive."""
 
     status: Literal["ok"] = "ok"
 
 
 class WarmEngine(BaseModel):
-    """Workers that are warm with the same engine and model."""
+    """Warm workers with the same engine and model."""
 
     engine: str = Field(examples=["faster-whisper"])
     model: str = Field(examples=["base"])
@@ -28,16 +28,16 @@ class WarmEngine(BaseModel):
 
 
 class StageReadiness(BaseModel):
-    """One stage."""
+    """Readiness of one stage."""
 
-    workers: int = Field(description="How many warm workers beat.")
-    waiting: int = Field(description="How many tasks wait for one.")
+    workers: int = Field(description="The number of warm workers with a current heartbeat.")
+    waiting: int = Field(description="The number of tasks that wait for a worker.")
     engines: list[WarmEngine]
     warnings: list[str]
 
 
 class Readiness(BaseModel):
-    """Whether a job sent now would be served."""
+    """Whether a job that is sent now would be served."""
 
     ready: bool
     queue: bool = Field(description="Whether Redis answers.")
@@ -55,24 +55,28 @@ async def healthz() -> Alive:
 @router.get(
     "/readyz",
     summary="Can a job be served?",
-    responses={503: {"model": Readiness, "description": "Redis, or a stage's workers, are missing."}},
+    responses={503: {"model": Readiness, "description": "Redis does not answer, or a stage has no workers."}},
 )
-async def readyz(response: Response, state: ServicesDep) -> Readiness:
-    """Which stage has how many warm workers, with which engine and model."""
+async def readyz(response: Response, services: ServicesDep) -> Readiness:
+    """The warm workers of each stage, with their engine and model."""
     try:
-        workers, depths = await state.queue.workers(), await state.queue.depths()
+        workers = await services.queue.workers()
+        depths = await services.queue.depths()
     except QueueUnavailable:
         response.status_code = 503
         return Readiness(ready=False, queue=False, stages={})
     stages = {}
     for stage in STAGES:
-        here = [worker for worker in workers if worker.stage == stage]
-        engines = Counter((worker.engine, worker.model) for worker in here)
+        own_workers = [worker for worker in workers if worker.stage == stage]
+        engines = Counter((worker.engine, worker.model) for worker in own_workers)
         stages[stage] = StageReadiness(
-            workers=len(here),
+            workers=len(own_workers),
             waiting=depths[stage],
-            engines=[WarmEngine(engine=e, model=m, workers=count) for (e, m), count in sorted(engines.items())],
-            warnings=sorted({worker.warning for worker in here if worker.warning}),
+            engines=[
+                WarmEngine(engine=engine, model=model, workers=count)
+                for (engine, model), count in sorted(engines.items())
+            ],
+            warnings=sorted({worker.warning for worker in own_workers if worker.warning}),
         )
     ready = all(stage.workers for stage in stages.values())
     response.status_code = 200 if ready else 503

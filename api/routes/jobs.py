@@ -1,29 +1,27 @@
-"""Jobs: upload, status, removal."""
+"""Jobs: submit a recording, read the status, cancel and erase."""
 
-import asyncio
 from typing import Annotated
 from uuid import uuid4
 
 from fastapi import APIRouter, Query, Request, Response
 
 from api.dependencies import ServicesDep
-from api.intake.fields import DESCRIPTIONS, MAX_PROMPT_CHARS, or_nothing
+from api.intake.fields import DESCRIPTIONS, MAX_PROMPT_CHARS, optional_pattern
+from api.intake.idempotency_key import IdempotencyKey
 from api.intake.job_id import JobId
 from api.intake.multipart import FILE_FIELD, receive_upload
 from api.jobs import submit as submission
-from api.jobs.cleanup import erase_job
-from api.jobs.submit import Accepted, IdempotencyKey, JobRequest, accepted, make_room, submit
-from api.problems.render import responses
+from api.jobs.cleanup import cancel_job
+from api.jobs.submit import JobRequest, check_room, submit
+from api.problems.body import responses
+from api.problems.catalogue import Problems
+from api.responses.accepted import Accepted, accepted
 from shared.errors import JobNotFound
-from shared.logs import get_logger
 from shared.queue import job_fields
 from shared.queue.job import Job
 from shared.queue.stages import SPEECH_TO_SPEECH, RecordingRoute
 
 router = APIRouter(tags=["jobs"])
-
-_NOT_FOUND = (404, JobNotFound.code, JobNotFound.message)
-
 
 _FORM = {
     "requestBody": {
@@ -42,18 +40,18 @@ _FORM = {
                         },
                         "language": {
                             "type": "string",
-                            "pattern": or_nothing("language"),
-                            "description": "The language that is spoken, such as `en`; without it, it is detected.",
+                            "pattern": optional_pattern("language"),
+                            "description": "The language of the recording, such as `en`; detected if absent.",
                             "examples": ["en"],
                         },
                         "voice": {
                             "type": "string",
-                            "pattern": or_nothing("voice"),
+                            "pattern": optional_pattern("voice"),
                             "description": DESCRIPTIONS["voice"],
                         },
                         "conversation_id": {
                             "type": "string",
-                            "pattern": or_nothing("conversation_id"),
+                            "pattern": optional_pattern("conversation_id"),
                             "description": DESCRIPTIONS["conversation_id"],
                         },
                         "system_prompt": {
@@ -63,7 +61,7 @@ _FORM = {
                         },
                     },
                 },
-                # What its first bytes say counts, whatever type it is sent as.
+                # Its format is recognized by its first bytes, whatever type it is sent as.
                 "encoding": {FILE_FIELD: {"contentType": "audio/*"}},
             }
         },
@@ -77,61 +75,58 @@ _FORM = {
     summary="Send a recording, get a job",
     openapi_extra=_FORM,
     responses=responses(
-        (400, "incomplete_upload", "The upload ended before the form was complete."),
-        (408, "upload_stalled", "The upload came too slowly. Send it again."),
-        (413, "file_too_large", "The recording is larger than 25 MB. Send a shorter or compressed one."),
-        (415, "unsupported_media_type", "The file in audio_file is not audio of a kind that is accepted: wav, mp3, …"),
-        (422, "missing_file", "Send the recording in the form's field audio_file."),
+        Problems.INCOMPLETE_UPLOAD,
+        Problems.UPLOAD_STALLED,
+        Problems.FILE_TOO_LARGE,
+        Problems.UNSUPPORTED_MEDIA_TYPE,
+        Problems.MISSING_FILE,
         *submission.PROBLEMS,
-        (507, "storage_full", "The service has no disk space left."),
+        Problems.TOO_MANY_UPLOADS,
+        Problems.STORAGE_FULL,
     ),
 )
 async def transcribe(
     request: Request,
     response: Response,
-    state: ServicesDep,
+    services: ServicesDep,
     route: Annotated[
         RecordingRoute,
-        Query(description="The stages to pass: recognize only, answer in writing, or answer in speech."),
+        Query(description="The stages of the job: transcribe only, answer in text, or answer in speech."),
     ] = SPEECH_TO_SPEECH,
     idempotency_key: IdempotencyKey = "",
 ) -> Accepted:
-    """Store the recording and start its way through speech recognition, the language model and speech synthesis."""
-    await make_room(state, idempotency_key)
+    """Store the recording, and submit a job that passes speech recognition, the language model and speech synthesis."""
+    await check_room(services, idempotency_key)
     own_id = uuid4().hex
-    upload = await receive_upload(request, state.storage, state.intake, own_id, state.settings.max_upload_bytes)
+    upload = await receive_upload(
+        request, services.storage, services.upload_slots, own_id, services.settings.max_upload_bytes
+    )
     texts = dict(upload.texts)
     conversation_id = texts.pop("conversation_id", "")
-    if "language" in texts:  # told to the recognizer, which tells what it has heard
+    if "language" in texts:  # the recognizer's hint; the field `language` will be what it recognized
         texts[job_fields.LANGUAGE_HINT] = texts.pop("language")
-    order = JobRequest(route, texts, conversation_id, upload.digest, log={"bytes": upload.size})
-    return accepted(await submit(state, own_id, order, idempotency_key), route, response)
+    job_request = JobRequest(route, texts, conversation_id, upload.digest, log={"bytes": upload.size})
+    submitted = await submit(services, own_id, job_request, idempotency_key)
+    return accepted(submitted.job_id, route, response)
 
 
-@router.get("/status/{job_id}", summary="How a job stands", responses=responses(_NOT_FOUND))
+@router.get("/status/{job_id}", summary="The status of a job", responses=responses(Problems.JOB_NOT_FOUND))
 async def status(
     job_id: JobId,
-    state: ServicesDep,
-    wait: Annotated[
-        float, Query(ge=0, le=60, description="Answer when the job has ended, at the latest after so many seconds.")
-    ] = 0,
+    services: ServicesDep,
+    wait: Annotated[float, Query(ge=0, le=60, description="Wait for the end of the job, at most so many seconds.")] = 0,
 ) -> Job:
-    """Everything that is known of a job: its stage, the texts, the engines that worked on it, and its waterfall."""
-    job = await (state.changes.until_ended(job_id, wait) if wait else state.queue.job(job_id))
+    """All fields of a job: its stage, the texts, the engines that worked on it, and its waterfall of times."""
+    job = await (services.changes.wait_for_end(job_id, wait) if wait else services.queue.job(job_id))
     if job is None:
         raise JobNotFound
     return job.model_copy(update={"audio_url": f"/audio/{job_id}"}) if job.audio_path else job
 
 
-@router.delete("/jobs/{job_id}", status_code=204, summary="Cancel and erase", responses=responses(_NOT_FOUND))
-async def delete(job_id: JobId, state: ServicesDep) -> None:
-    """End the job if it still runs, and erase its text, audio and turn of a conversation. A job that was running stays
-    visible as `cancelled` for the retention time; one that had ended is gone altogether."""
-    verdict = await state.queue.cancel(job_id)
-    if verdict == "gone":
-        raise JobNotFound
-    while verdict == "over" and not await erase_job(state.queue, state.storage, job_id, with_turn=True):
-        verdict = await state.queue.cancel(job_id)  # somebody had it tried again meanwhile
-    if verdict == "cancelled":
-        await asyncio.to_thread(state.storage.erase, job_id)
-    get_logger().info("job_deleted", job=job_id, verdict=verdict)
+@router.delete(
+    "/jobs/{job_id}", status_code=204, summary="Cancel and erase a job", responses=responses(Problems.JOB_NOT_FOUND)
+)
+async def delete(job_id: JobId, services: ServicesDep) -> None:
+    """Cancel the job if it still runs, and erase its text, audio and turn of a conversation. A job that was running
+    stays visible as `cancelled` for the retention time; one that had ended is erased altogether."""
+    await cancel_job(services.queue, services.storage, job_id)

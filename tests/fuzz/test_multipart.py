@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from api.intake.multipart import TEXT_FIELDS, _Form
 from api.intake.sniff import is_audio
-from api.problems.render import Problem
+from api.problems.problem import Problem
 from fuzz.api_in_process import ApiInProcess
 
 SOUND = b"RIFF\x24\0\0\0WAVEfmt \r\n--limi\r\n--\r\n\r\n\0\xff\x80"

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from api.jobs.admission import full
+from api.jobs.admission import queue_full_error
 from api.settings import ApiSettings
 from shared.queue.messages import QueueStats
 from shared.queue.queue import Queue
@@ -30,7 +30,10 @@ def set_stats(queue: Queue, monkeypatch: pytest.MonkeyPatch, stats: QueueStats) 
 def test_retry_after_estimates_when_there_will_be_room(ended_per_s: float, seconds: int) -> None:
     """Retry-After is the time in which a tenth of 1,000 jobs end at the current rate, between one second and ten
     minutes."""
-    assert full(QueueStats(live=1000, ended_per_s=ended_per_s, memory_full=False), 1000).retry_after_s == seconds
+    assert (
+        queue_full_error(QueueStats(live=1000, ended_per_s=ended_per_s, memory_full=False), 1000).retry_after_s
+        == seconds
+    )
 
 
 async def test_a_full_queue_refuses_before_the_body(

@@ -97,7 +97,7 @@ async def test_a_finished_answer_is_encoded_from_its_file(
 
 @COMPRESSED
 @pytest.mark.parametrize("rate_hz", [8_000, 10_000, 16_000, 22_050, 24_000, 44_100, 48_000])
-def test_a_voice_may_have_any_rate(kind: formats.Encoded, rate_hz: int) -> None:
+def test_a_voice_may_have_any_rate(kind: formats.EncodedFormat, rate_hz: int) -> None:
     """A sample rate that the codec does not support is resampled to one that it does, with the same pitch and
     length."""
     encoder = Encoder(kind, rate_hz)
@@ -150,15 +150,15 @@ async def test_a_disconnected_listener_frees_its_encoder(
         threads.append(threading.current_thread().name)
 
     monkeypatch.setattr(Encoder, "close", record_close)
-    encoding = app.state.cascade.encoding
+    encoders = app.state.cascade.encoders
     async with listen(f"?format={kind}") as listener:
         await growing_answer.write("One.", "Two.")
-        assert encoding.encoders == 0, "a listener that waits has no encoder"
+        assert encoders.active == 0, "a listener that waits has no encoder"
         await growing_answer.synthesize()
         await listener.read(1)
-        assert encoding.encoders == 1
-    assert encoding.encoders == app.state.cascade.feeds.followers == 0
-    encoding.close()
+        assert encoders.active == 1
+    assert encoders.active == app.state.cascade.feeds.subscribers == 0
+    encoders.close()
     assert [name.partition("_")[0] for name in threads] == ["encoding"]
 
 
@@ -166,7 +166,7 @@ async def test_the_number_of_encoders_is_limited(
     listen: Listen, growing_answer: GrowingAnswer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A listener above the limit of encoders gets 503 with Retry-After, and is served once an encoder is free."""
-    monkeypatch.setattr(formats, "_MOST_ENCODERS", 1)
+    monkeypatch.setattr(formats, "_MAX_ENCODERS", 1)
     await growing_answer.write("One.", "Two.")
     await growing_answer.synthesize()
     async with listen("?format=ogg") as listener:

@@ -254,10 +254,10 @@ async def test_a_listener_that_leaves_before_the_first_segment_frees_its_feed(
     """The feed of a listener that disconnects before any audio exists is closed at once."""
     feeds = app.state.cascade.feeds
     async with listen() as listener:
-        await async_wait_until(lambda: feeds.followers == 1)
+        await async_wait_until(lambda: feeds.subscribers == 1)
         await listener.disconnect()
         assert listener.is_done
-        assert feeds.followers == 0
+        assert feeds.subscribers == 0
 
 
 async def test_a_listener_that_leaves_in_the_middle_frees_feed_and_file(
@@ -266,7 +266,7 @@ async def test_a_listener_that_leaves_in_the_middle_frees_feed_and_file(
     """A listener that disconnects while it is being served leaves neither a feed nor an open file behind."""
     async with listen() as listener:
         await listener.read(WAV_HEADER_BYTES + len(two_segments))
-    assert app.state.cascade.feeds.followers == 0
+    assert app.state.cascade.feeds.subscribers == 0
     assert not [file for file in psutil.Process().open_files() if file.path.endswith(".wav")]
 
 
@@ -287,9 +287,9 @@ async def test_the_number_of_listeners_is_limited(
 ) -> None:
     """A listener above the limit gets 503 with Retry-After, and is served once another has left."""
     feeds = app.state.cascade.feeds
-    monkeypatch.setattr(feeds, "_most", 1)
+    monkeypatch.setattr(feeds, "_max_subscribers", 1)
     async with listen() as listener:
-        await async_wait_until(lambda: feeds.followers == 1)
+        await async_wait_until(lambda: feeds.subscribers == 1)
         for path in ("", f"/events/{growing_answer.job_id}"):
             async with listen(path=path) as other_listener:
                 await other_listener.read_to_end()

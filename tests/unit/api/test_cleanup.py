@@ -215,4 +215,4 @@ async def test_a_failing_sweep_does_not_stop_the_others(
         for _ in range(3):
             await rounds.get()
     await cancel_all([sweeping])
-    assert logs[0]["event"] == "housekeeping_failed"
+    assert logs[0]["event"] == "cleanup_failed"

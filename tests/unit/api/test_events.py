@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.jobs import job_events as events
+from api.responses import event_stream
 from fakes.growing_answer import GrowingAnswer
 from fakes.listener import Listener
 from shared.queue.keys import KEYS
@@ -192,13 +192,13 @@ async def test_an_event_is_formatted_once_for_all_followers(
     """An event of a job with twenty followers is formatted once, so that many followers cost little more than the
     sending."""
     formatted = []
-    format_sse_event = events.format_sse_event
+    format_sse_event = event_stream.format_sse_event
 
     def record_event(**event: Any) -> bytes:
         formatted.append(event["event"])
         return format_sse_event(**event)
 
-    monkeypatch.setattr(events, "format_sse_event", record_event)
+    monkeypatch.setattr(event_stream, "format_sse_event", record_event)
     listeners = [follow() for _ in range(20)]
     async with asyncio.TaskGroup() as group:
         for listener in listeners:
@@ -235,9 +235,9 @@ async def test_the_feed_is_closed_with_its_last_follower(
         await wait_for_event(first, "pending")
         async with follow() as second:
             await wait_for_event(second, "pending")
-            assert (state.feeds.followers, len(state.feeds._open)) == (2, 1)
-        assert (state.feeds.followers, len(state.feeds._open)) == (1, 1)
-    assert (state.feeds.followers, len(state.feeds._open), len(state.changes._waiting)) == (0, 0, 0)
+            assert (state.feeds.subscribers, len(state.feeds._open)) == (2, 1)
+        assert (state.feeds.subscribers, len(state.feeds._open)) == (1, 1)
+    assert (state.feeds.subscribers, len(state.feeds._open), len(state.changes._waiting)) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from api.middleware import connection_limits, http_protocol
+from api.http_protocol import bounded_protocol, connection_limits
 from support.wait import wait_until
 
 Connect = Callable[[], Any]
@@ -28,7 +28,7 @@ UNREAD_RESPONSES = 20
 
 @pytest.fixture(autouse=True)
 def short_head_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "_HEAD_S", 0.4)
+    monkeypatch.setattr(bounded_protocol, "_HEAD_S", 0.4)
 
 
 def trickle(connection: Any, byte: bytes, duration_s: float) -> None:
@@ -106,7 +106,9 @@ def test_a_burst_of_requests_is_limited(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall((HEAD + b"\r\n") * 1_000)
         responses = read_all(connection)
-    assert responses.count(b"HTTP/1.1 200 OK") == responses.count(b'"status":"ok"') == http_protocol._MOST_IN_LINE + 1
+    assert (
+        responses.count(b"HTTP/1.1 200 OK") == responses.count(b'"status":"ok"') == bounded_protocol._MAX_PIPELINED + 1
+    )
     assert responses.count(b"connection: close") == 1
 
 
@@ -169,8 +171,8 @@ def test_the_oldest_idle_connection_makes_room(
     connect: Connect, build_form: Callable[..., bytes], wav: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A new connection above the limit closes the oldest idle one, and leaves those that are being served."""
-    monkeypatch.setattr(http_protocol, "_HEAD_S", 30.0)
-    monkeypatch.setattr(connection_limits, "_MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(bounded_protocol, "_HEAD_S", 30.0)
+    monkeypatch.setattr(connection_limits, "_MAX_CONNECTIONS", 5)
     busy_connection = connect()
     body = build_form(('name="audio_file"', wav))
     busy_connection.send(UPLOAD + b"Content-Length: %d\r\n\r\n" % len(body) + body[:-9])
@@ -222,8 +224,8 @@ def test_a_connection_that_does_not_read_makes_room(
     connect: Connect, connect_without_reading: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     """A new connection above the limit closes the one that has left its responses unread for longest."""
-    monkeypatch.setattr(http_protocol, "_HEAD_S", 30.0)
-    monkeypatch.setattr(connection_limits, "_MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(bounded_protocol, "_HEAD_S", 30.0)
+    monkeypatch.setattr(connection_limits, "_MAX_CONNECTIONS", 3)
     readers = [connect_without_reading() for _ in range(3)]
     newcomer = connect()
     newcomer.send(HEAD + b"\r\n")
@@ -237,7 +239,7 @@ def test_an_unread_response_is_dropped(
     connect_without_reading: Callable[[], socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection whose responses stay unread is closed after a while."""
-    monkeypatch.setattr(http_protocol, "_UNREAD_S", 1)
+    monkeypatch.setattr(bounded_protocol, "_UNREAD_S", 1)
     reader = connect_without_reading()
     time.sleep(4)
     assert len(read_all(reader)) < UNREAD_RESPONSES * 1_000_000
@@ -257,7 +259,7 @@ def test_listeners_do_not_count_as_connections(
 ) -> None:
     """Listeners and followers have a limit of their own, so that other clients find room and the listeners stay
     connected."""
-    monkeypatch.setattr(connection_limits, "_MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(connection_limits, "_MAX_CONNECTIONS", 3)
     body = build_form(('name="audio_file"', wav))
     upload_connection = connect()
     upload_connection.send(UPLOAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
@@ -284,8 +286,8 @@ def test_the_limit_of_open_files_is_raised() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))
     try:
-        assert (connection_limits.most_connections(), connection_limits.most_listeners()) == (50, 100)
-        connection_limits.allow_files()
+        assert (connection_limits.max_connections(), connection_limits.max_listeners()) == (50, 100)
+        connection_limits.raise_file_limit()
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(8_000, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

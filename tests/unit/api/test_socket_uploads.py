@@ -232,7 +232,7 @@ def test_draining_a_refused_body_has_a_deadline(
     connect: Connect, build_form: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refused client that keeps sending its body is cut off after a while."""
-    monkeypatch.setattr("api.middleware.drain_body._LINGER_S", 0.3)
+    monkeypatch.setattr("api.middleware.drain_body._DRAIN_S", 0.3)
     connection = connect()
     connection.send(CHUNKED, *encode_chunks(large_form(build_form, 2_000_000)))
     assert connection.read_response()[0].status == 413
@@ -251,7 +251,7 @@ def test_the_number_of_drained_bodies_is_limited(
 ) -> None:
     """A refused client above the limit of drained bodies is cut off with its response, and the first one is still
     drained."""
-    monkeypatch.setattr("api.middleware.drain_body._MOST", 1)
+    monkeypatch.setattr("api.middleware.drain_body._MAX_DRAINING", 1)
     first = connect()
     second = connect()
     first.send(CHUNKED, *encode_chunks(large_form(build_form, 2_000_000))[:20])

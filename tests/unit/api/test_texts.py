@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.intake.json_body import MAX_BYTES, PROBLEMS, read_json
-from api.problems.render import Problem
-from api.routes.texts import MAX_QUESTION_CHARS, MAX_SPEECH_CHARS, Question
+from api.intake.json_body import MAX_BYTES, PROBLEMS, parse_json
+from api.problems.problem import Problem
+from api.routes.texts import MAX_QUESTION_CHARS, MAX_SPEECH_CHARS, AskRequest
 from shared.queue.messages import Claim, QueueStats
 from shared.queue.queue import Queue
 from shared.queue.stages import Stage
@@ -206,7 +206,7 @@ async def test_a_route_is_part_of_a_repeated_upload(client: httpx.AsyncClient, w
         assert response.status_code == status
 
 
-OUTCOMES = {(202, "accepted"), *((status, code) for status, code, _ in PROBLEMS)}
+OUTCOMES = {(202, "accepted"), *((problem.status, problem.code) for problem in PROBLEMS)}
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=20),
@@ -223,7 +223,7 @@ JSON = st.recursive(
 def test_any_json_is_a_question_or_refused(body: Any) -> None:
     """Any JSON body is refused with a documented code, or is a question with a text that is not blank."""
     try:
-        question = read_json(json.dumps(body).encode(), Question)
+        question = parse_json(json.dumps(body).encode(), AskRequest)
     except Problem as problem:
         outcome = problem.status, problem.code
     else:

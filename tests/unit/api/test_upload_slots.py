@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from api.intake.upload_slots import UploadSlots
-from api.problems.render import Problem
+from api.problems.problem import Problem
 
 
 class SkippingLoop(asyncio.SelectorEventLoop):
@@ -62,7 +62,7 @@ class Sender:
     async def _send(self) -> None:
         clock = asyncio.get_running_loop().time
         try:
-            async with self._slots.place() as slot:
+            async with self._slots.acquire() as slot:
                 self.accepted_at = clock()
                 chunks = self._chunks()
                 while await slot.next(chunks) is not None:
@@ -142,7 +142,7 @@ async def test_a_newcomer_gets_a_slot_whose_deadline_has_passed() -> None:
     late_upload = silent_sender(slots)
     await asyncio.sleep(5 - 5e-10)  # so close to the deadline that the loop wakes up once for both, for this first
     assert late_upload.code is None
-    async with slots.place():
+    async with slots.acquire():
         pass
     await asyncio.sleep(0)
     assert late_upload.code == "upload_stalled"
@@ -164,7 +164,7 @@ async def test_a_newcomer_is_refused_when_all_uploads_are_fast() -> None:
 async def test_a_newcomer_gets_a_slot_that_becomes_free() -> None:
     """A newcomer waits a moment, and is accepted when another upload ends meanwhile."""
     slots = UploadSlots(1, 25_000_000)
-    async with slots.place():
+    async with slots.acquire():
         newcomer = fast_sender(slots)
         await asyncio.sleep(0.5)
         assert (newcomer.accepted_at, newcomer.code) == (None, None)
@@ -193,7 +193,7 @@ async def test_a_slow_disk_does_not_count_against_the_sender() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield bytes(10)
 
-    async with UploadSlots(1, 25_000_000).place() as slot:
+    async with UploadSlots(1, 25_000_000).acquire() as slot:
         await slot.next(chunks())
         await asyncio.sleep(9)  # as a flush does
-        assert slot.late_s == 0
+        assert slot.behind_s == 0

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from api.routes.web import _FOLDER, FILES, HOME, OPEN, PARTS
+from api.routes.web import _FOLDER, FILES, HOME, KEYLESS_PATHS, PARTS
 from api.settings import ApiSettings
 
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -17,7 +17,7 @@ TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 #: A reference to another file in HTML, in a module or in a style sheet.
 REFERENCE = re.compile(r"""\b(?:src|href)="([^"]+)"|\b(?:from|import)\s*\(?\s*'([^']+)'|\burl\(["']?([^"')]+)""")
 
-every_file = pytest.mark.parametrize("path", sorted(OPEN))
+every_file = pytest.mark.parametrize("path", sorted(KEYLESS_PATHS))
 
 
 def read_policy(response: httpx.Response) -> dict[str, str]:
@@ -37,7 +37,7 @@ async def test_every_file_that_the_page_refers_to_is_served(client: httpx.AsyncC
         assert response.status_code == 200, path
         references = {urljoin(path, "".join(groups)) for groups in REFERENCE.findall(response.text)}
         unvisited |= {reference for reference in references if reference.startswith(PARTS)} - visited
-    assert visited == OPEN
+    assert visited == KEYLESS_PATHS
     assert visited == {HOME, *(PARTS + file.name for file in _FOLDER.iterdir() if file.name != "index.html")}
 
 
@@ -125,4 +125,4 @@ class TestBehindAKey:
 
 async def test_the_page_is_not_in_the_openapi_document(app: FastAPI) -> None:
     """The page's paths are not in the OpenAPI document."""
-    assert not OPEN & set(app.openapi()["paths"])
+    assert not KEYLESS_PATHS & set(app.openapi()["paths"])

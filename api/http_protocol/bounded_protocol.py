@@ -1,0 +1,177 @@
+"""uvicorn's HTTP protocol with limits: how long a request's head may take, how much of one is read, and which
+connection makes room when there are too many.
+
+It overrides methods of uvicorn that are not public; `uvicorn_guard` checks at start-up that they are as expected.
+"""
+
+import socket
+from asyncio import TimerHandle, Transport
+from collections.abc import Sized
+
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from api.http_protocol.connection_limits import max_connections
+from api.http_protocol.listeners import is_listener
+from api.problems.catalogue import Problems
+from api.problems.problem import Problem
+from api.problems.render import render
+
+#: A head must be complete so long after the connection was opened, or after the last response: uvicorn has no such
+#: limit, and a client that sends a byte now and then would keep the connection for ever.
+_HEAD_S = 10.0
+
+#: The bytes that may come with no byte of a body between them: heads, trailers, extensions of chunks. The parser has
+#: no limit.
+_HEAD_BYTES = 32_768
+
+#: Requests may be pipelined: sent before the first one's response. Each is kept, so past so many no more are taken.
+_MAX_PIPELINED = 32
+
+#: A client that reads nothing of a response for so long has gone. A kernel that does not know the option waits on.
+_UNREAD_S = 60
+
+
+class _StopParsing(Exception):
+    """Raised inside the parser: it ignores all bytes behind this place, even those that were read together with it."""
+
+
+class _PipelineFlow(FlowControl):
+    """Flow control that reads nothing more while requests are pipelined: uvicorn would read on after each response."""
+
+    def __init__(self, transport: Transport, pipeline: Sized) -> None:
+        super().__init__(transport)
+        self._pipeline = pipeline
+
+    def resume_reading(self) -> None:
+        if not self._pipeline:
+            super().resume_reading()
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """A connection whose cost is limited, in time, in memory and in number."""
+
+    transport: Transport
+    _head_timer: TimerHandle | None = None
+    _waiting_since = 0.0
+    #: Bytes read since the last byte of a body, or the last complete head.
+    _bytes_without_body = 0
+    _is_pipeline_full = False
+    #: The request whose response is being made; `cycle` is the last one that was read.
+    _answering: RequestResponseCycle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = _PipelineFlow(transport, self.pipeline)
+        peer = transport.get_extra_info("socket")
+        if hasattr(socket, "TCP_USER_TIMEOUT") and peer.family in (socket.AF_INET, socket.AF_INET6):
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_S * 1000)
+        self._start_head_timer()
+        if len(self.connections) > max_connections():
+            self._make_room()  # unless it is the listeners that make them so many
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_head_timer()
+        if self._answering:  # uvicorn notifies only the last of the pipeline, and this one would go on writing
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_pipeline_full:
+            return
+        self._bytes_without_body += len(data)
+        super().data_received(data)
+        if self._bytes_without_body > _HEAD_BYTES:
+            self._refuse(Problem(Problems.HEAD_TOO_LARGE, max_bytes=_HEAD_BYTES))
+
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= _MAX_PIPELINED:
+            self._is_pipeline_full = True
+            self.cycle.keep_alive = False  # it is the last one: its response announces that the connection closes
+            raise _StopParsing
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        size = len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+        if size > _HEAD_BYTES:  # it came in one read, before `data_received` could count it
+            self._refuse(Problem(Problems.HEAD_TOO_LARGE, max_bytes=_HEAD_BYTES))
+            raise _StopParsing
+        self._bytes_without_body = 0
+        self._stop_head_timer()
+        super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_body(self, body: bytes) -> None:
+        self._bytes_without_body = 0
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._waiting_since = self.loop.time()
+        elif self.cycle.response_complete:
+            self._start_head_timer()
+
+    def pause_writing(self) -> None:
+        self._waiting_since = self.loop.time()
+        super().pause_writing()
+
+    def send_400_response(self, _message: str) -> None:
+        if not self._is_pipeline_full:
+            self._refuse(Problem(Problems.MALFORMED_REQUEST))
+
+    def _make_room(self) -> None:
+        """Abort the connection whose client has kept the server waiting longest, which may be the new one."""
+        ordinary = [each for each in self.connections if isinstance(each, BoundedProtocol) and not each._is_listening()]
+        if len(ordinary) <= max_connections():
+            return
+        longest = min(filter(BoundedProtocol._is_waiting, ordinary), key=lambda each: each._waiting_since)
+        longest._stop_head_timer()
+        # Now, since `connection_lost` comes later: the next new connection would find the same one again.
+        self.connections.discard(longest)
+        longest.transport.abort()
+
+    def _is_listening(self) -> bool:
+        """Whether the client follows a job, and reads what it is sent: one that does not is an ordinary connection."""
+        cycle = self._answering
+        if cycle is None or cycle.response_complete or not is_listener(cycle.scope):
+            return False
+        return not (self.flow.write_paused or self.transport.is_closing())
+
+    def _is_waiting(self) -> bool:
+        """Whether the server waits for the client: for a head, or for a response to be read. A connection that is
+        closing still has some of it to send."""
+        return self._head_timer is not None or self.flow.write_paused or self.transport.is_closing()
+
+    def _start_head_timer(self) -> None:
+        self._stop_head_timer()
+        self._waiting_since = self.loop.time()
+        self._head_timer = self.loop.call_later(_HEAD_S, self._end_wait_for_head)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _end_wait_for_head(self) -> None:
+        if self._bytes_without_body:
+            self._refuse(Problem(Problems.REQUEST_STALLED))
+        else:
+            self.transport.close()  # no request has begun: a browser may have opened it for later
+
+    def _refuse(self, problem: Problem) -> None:
+        """Send a problem, unless a response has begun, and close the connection."""
+        if self.transport.is_closing():
+            return
+        has_begun = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        if not has_begun:
+            response = render(problem)
+            headers = b"".join(b"%b: %b\r\n" % header for header in response.raw_headers)
+            head = STATUS_LINE[problem.status] + headers + b"connection: close\r\n\r\n"
+            self.transport.write(head + bytes(response.body))
+        self.transport.close()
