@@ -32,11 +32,12 @@ chaos: setup ## kill, cut and fill up everything, and check that no job is lost 
 	PYTHONPATH=tests $(BIN)/python -m chaos $(if $(JOBS),--jobs $(JOBS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED)) $(if $(FSYNC),--appendfsync $(FSYNC))
 	$(BIN)/pytest -q -s tests/fuzz/test_system.py # and 1,000 damaged recordings through the whole service
 
-check: setup ## format, lint, types, import rules
+check: setup ## format, lint, types, import contracts and the repository's own rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	PYTHONPATH=tests $(BIN)/python -m support.rules
 
 audit: setup ## look the pins up among known vulnerabilities; needs PyPI's advisory data
 	$(BIN)/uv tool run --quiet pip-audit --strict --disable-pip --no-deps -r requirements-dev.txt

@@ -10,7 +10,8 @@ import psutil
 
 from bench.lib.processes import resident_mb, shared_out_mb
 from bench.lib.table import print_table
-from cli.local_stack.stack import EMBEDDED, running_stack
+from cli.local_stack.stack import running_stack
+from cli.settings import EMBEDDED
 
 #: Between the moment when all are ready and the reading.
 SETTLE_S = 3

@@ -11,18 +11,17 @@ from cli.commands.options import (
     Conversation,
     Json,
     Keep,
-    Key,
     Language,
     Output,
     Play,
     SystemPrompt,
-    Url,
     Voice,
     given,
 )
 from cli.commands.output_files import chosen
 from cli.commands.requests import Words
 from cli.errors import WrongUsage
+from cli.settings import Key, Url
 
 Text = Annotated[str, typer.Argument(help="The text; `-` reads it from standard input.")]
 

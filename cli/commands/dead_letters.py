@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import typer
 
-from cli.commands.options import Key, Url
 from cli.errors import WrongUsage
+from cli.settings import Key, Url
 from cli.terminal.escape import plain
 
 app = typer.Typer(help="Look after tasks that failed for good.", no_args_is_help=True, rich_markup_mode=None)

@@ -15,7 +15,8 @@ from cli.client.follow_job import answered
 from cli.commands.requests import Recording
 from cli.errors import CommandError
 from cli.local_stack.running_stack import find_running
-from cli.local_stack.stack import Stack, chosen_settings, running_stack
+from cli.local_stack.stack import Stack, running_stack
+from cli.settings import chosen_settings
 from cli.terminal import signals as interrupts
 from cli.terminal.job_view import View
 

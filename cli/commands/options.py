@@ -18,11 +18,6 @@ Voice = Annotated[str | None, typer.Option(help="Another voice than the server's
 Conversation = Annotated[
     str | None, typer.Option(metavar="ID", help="A word of your own: the answer knows what was said under it before.")
 ]
-Url = Annotated[
-    str | None,
-    typer.Option(envvar="CASCADE_URL", help="The server; without it the stack that `cascade up` has started here."),
-]
-Key = Annotated[str | None, typer.Option(envvar="CASCADE_API_KEY", help="An API key, where the server wants one.")]
 SystemPrompt = Annotated[str | None, typer.Option(help="How the model is to answer.")]
 
 

@@ -1,6 +1,6 @@
 """`cascade queues`: how the queues stand, as a table."""
 
-from cli.commands.options import Key, Url
+from cli.settings import Key, Url
 
 
 def show(url: Url = None, key: Key = None) -> None:

@@ -12,18 +12,17 @@ from cli.commands.options import (
     Conversation,
     Json,
     Keep,
-    Key,
     Language,
     Output,
     Play,
     SystemPrompt,
-    Url,
     Voice,
     given,
 )
 from cli.commands.output_files import beside, chosen, of_each
 from cli.commands.requests import Recording, readable
 from cli.errors import WrongUsage
+from cli.settings import Key, Url
 
 
 class Route(StrEnum):

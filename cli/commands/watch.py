@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.options import Key, Url
+from cli.settings import Key, Url
 
 Every = Annotated[float, typer.Option(min=0.2, help="How often to look, in seconds.")]
 

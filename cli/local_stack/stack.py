@@ -16,15 +16,12 @@ from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
 import httpx
-from dotenv import dotenv_values
 from supervisor.xmlrpc import SupervisorTransport
 
 from cli.errors import CommandError
 from cli.local_stack.log_relay import LogRelay
 from cli.local_stack.redis_server import find_redis
-
-#: The engines that need no key and no download, for whoever has not chosen others.
-EMBEDDED = {"STT_ENGINE": "pocketsphinx", "TTS_ENGINE": "espeak"}
+from cli.settings import stack_environment
 
 #: A model that is fetched on the first start takes minutes.
 _READY_WITHIN_S = 900
@@ -101,7 +98,7 @@ def running_stack(data_dir: Path, port: int | None, *, log: int | None = None) -
     redis_dir.mkdir(parents=True, exist_ok=True)
     python = sys.executable
     redis_password = secrets.token_hex(16)
-    environment = _environment() | {
+    environment = stack_environment() | {
         "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
         "REDIS_PASSWORD": redis_password,
         "DATA_DIR": str(data_dir),
@@ -152,17 +149,6 @@ def _configuration(runtime: str, password: str, programs: dict[str, str], relay:
     services = ",".join(name for name in programs if name != "redis")
     parts.append(f"\n[group:services]\nprograms = {services}\npriority = 2\n")
     return "".join(parts)
-
-
-def chosen_settings() -> dict[str, str | None]:
-    """What the environment and `.env` say; where both do, the environment counts."""
-    return {**dotenv_values(".env"), **os.environ}
-
-
-def _environment() -> dict[str, str]:
-    """What the processes see: the caller's environment, and the embedded engines where nothing was chosen."""
-    chosen = chosen_settings()
-    return dict(os.environ) | {name: engine for name, engine in EMBEDDED.items() if not chosen.get(name)}
 
 
 def _api_port(port: int | None) -> int:

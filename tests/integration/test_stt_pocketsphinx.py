@@ -10,8 +10,8 @@ import pytest
 from shared.errors import NoSpeech, StartupError, UnsupportedLanguage
 from stt_worker.audio import decode
 from stt_worker.child import Recognizer, load_in_child
+from stt_worker.engines.vad import trim
 from stt_worker.settings import SttSettings
-from stt_worker.vad import trim
 
 pytestmark = pytest.mark.models
 

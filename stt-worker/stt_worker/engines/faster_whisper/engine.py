@@ -15,8 +15,8 @@ from shared.worker.cpu import available_cpus
 from stt_worker.engine import SAMPLE_RATE_HZ, Samples, Transcript
 from stt_worker.engines.faster_whisper.model_files import model_directory, model_name
 from stt_worker.engines.faster_whisper.windows import WINDOWS_S, Utterance, transcribe_windows, window_for
+from stt_worker.engines.vad import trim
 from stt_worker.settings import SttSettings
-from stt_worker.vad import trim
 
 #: More threads than this wait for each other more than they compute.
 _MAX_THREADS = 8
