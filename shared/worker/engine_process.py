@@ -1,7 +1,7 @@
 """An engine in a child process of its worker.
 
-A model may hold the interpreter's lock for seconds, crash the process, or hang. In a child it can do all that while its
-worker keeps the heartbeat, sees the crash at once, ends what hangs, and starts it anew.
+A model may hold the interpreter's lock for seconds, crash the process, or hang. In a child process it does not stop the
+worker's heartbeat: the worker detects a crash at once, kills an engine that hangs, and starts a new one.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from shared.worker.child_output import ChildOutput, redirect_output
 
 
 class Named(Protocol):
-    """What every engine says of itself."""
+    """An object with an engine's name and model."""
 
     name: str
     model: str
@@ -36,10 +36,10 @@ P = ParamSpec("P")
 
 
 class EngineProcess(Generic[EngineT]):
-    """Owns the child process in which an engine is loaded, warm, and works on one call at a time."""
+    """Owns the child process in which an engine is loaded and runs one call at a time."""
 
     def __init__(self, load: Callable[[], EngineT], *, service: str, log_level: str) -> None:
-        """`load` is called in the child, so it must be picklable: a module's function, or a `partial` of one."""
+        """Start a child that calls `load`, which must be picklable: a module's function, or a `partial` of one."""
         self._output = ChildOutput()
         self._arguments = (load, service, log_level, self._output.writer)
         self._pool = self._new_pool()
@@ -53,7 +53,7 @@ class EngineProcess(Generic[EngineT]):
         )
 
     async def start(self) -> tuple[str, str]:
-        """Wait until the engine is warm; its name and its model.
+        """Wait until the engine is loaded; return its name and its model.
 
         Raises:
             StartupError: the engine cannot be loaded as configured.
@@ -70,12 +70,12 @@ class EngineProcess(Generic[EngineT]):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> ResultT:
-        """Call a method of the engine, given as `Engine.method`. Cancelling this ends the child and starts a new one.
+        """Call a method of the engine, passed as `Engine.method`. Cancelling this kills the child and starts a new one.
 
         Raises:
             EngineCrashed: the child died.
-            EngineTimeout: it took longer than `timeout_s` and was ended.
-            CascadeError: whatever the engine raised.
+            EngineTimeout: the call took longer than `timeout_s`; the child was killed.
+            CascadeError: the engine's error.
         """
         return await self._call(timeout_s, _apply, method.__name__, args, kwargs)
 
@@ -85,7 +85,7 @@ class EngineProcess(Generic[EngineT]):
             result: ResultT = await asyncio.wrap_future(future)
         except pebble.ProcessExpired as error:
             raise EngineCrashed from error
-        except BrokenExecutor as error:  # it crashed while it was loaded, after which this pool serves nobody
+        except BrokenExecutor as error:  # the engine crashed while it was loaded, which ends the pool
             self._end_child()
             self._pool = self._new_pool()
             raise EngineCrashed from error
@@ -94,7 +94,7 @@ class EngineProcess(Generic[EngineT]):
         return result
 
     def close(self) -> None:
-        """End the child, whatever it does."""
+        """Kill the child, even during a call."""
         self._end_child()
         self._output.close()
 
@@ -107,7 +107,7 @@ class EngineProcess(Generic[EngineT]):
 async def warm_engine(
     stage: Stage, load: Callable[[], EngineT], log_level: str
 ) -> AsyncIterator[tuple[EngineProcess[EngineT], WorkerInfo]]:
-    """A stage's engine, loaded and warm in its process, which is ended when the block is left.
+    """Load a stage's engine in a process that ends with the block.
 
     Raises:
         StartupError: the engine cannot be loaded as configured.
@@ -120,7 +120,7 @@ async def warm_engine(
         process.close()
 
 
-# What follows runs in the child.
+# The code below runs in the child.
 
 _engine: Any = None
 _failure: CascadeError | None = None
@@ -128,8 +128,8 @@ _failure: CascadeError | None = None
 
 def _start(load: Callable[[], Named], service: str, log_level: str, output: Connection) -> None:
     global _engine, _failure
-    # In a session of its own, a signal to the worker's group (Ctrl-C, a process runner's SIGTERM) does not end the
-    # engine under a worker that wants to finish its task first.
+    # In its own session the engine does not get a signal to the worker's process group (Ctrl-C, a supervisor's
+    # SIGTERM), which would end it before the worker has finished its task.
     os.setsid()
     threading.Thread(target=_die_with_parent, daemon=True).start()
     configure_logs(log_level, service, redirect_output(output))

@@ -1,4 +1,4 @@
-"""How a worker's process starts and ends."""
+"""Start and end of a worker's process."""
 
 import asyncio
 import signal
@@ -14,29 +14,32 @@ from shared.queue.stages import Stage
 from shared.settings import CANNOT_START, WorkerSettings
 from shared.storage.local import LocalStorage
 from shared.storage.storage import Storage
+from shared.worker.backoff import RECONNECT_S
+from shared.worker.runner import Handler
 from shared.worker.watchdog import watchdog
-from shared.worker.worker import RECONNECT_S, Handler, Worker
+from shared.worker.worker import Worker
 
+#: Opens a stage's handler with a warm engine, for as long as the context lasts.
 OpenStage = Callable[[Storage], AbstractAsyncContextManager[Handler]]
 
 
 def run_stage(stage: Stage, settings: WorkerSettings, open_stage: OpenStage, *, concurrency: int = 1) -> None:
-    """Run one worker until SIGTERM or SIGINT. Exits with 2 and one line in the log if it cannot start."""
+    """Run one worker until SIGTERM or SIGINT; exit with status 2 and one line in the log if it cannot start."""
     configure_logs(settings.log_level, f"{stage}-worker")
     try:
         uvloop.run(_serve(settings, open_stage, concurrency))
     except StartupError as error:
-        get_logger().error(error.code, stage=stage, message=error.public_message)
+        get_logger().error("startup_failed", code=error.code, stage=stage, message=error.public_message)
         raise SystemExit(CANNOT_START) from None
 
 
 async def _serve(settings: WorkerSettings, open_stage: OpenStage, concurrency: int) -> None:
-    # Told to stop while a model is still loading, a process should end at once: only a running worker stops in order.
+    # Signals get handlers only once the worker runs: until then, as while a model loads, they end the process at once.
     storage = LocalStorage(settings.data_dir)
     storage.prepare()
     queue = Queue.connect(settings.redis_url, password=settings.redis_password)
     try:
-        await _until_answered(queue)
+        await _wait_for_redis(queue)
         async with open_stage(storage) as handler:
             worker = Worker(
                 queue,
@@ -54,16 +57,16 @@ async def _serve(settings: WorkerSettings, open_stage: OpenStage, concurrency: i
         await queue.close()
 
 
-async def _until_answered(queue: Queue) -> None:
-    told = ""
+async def _wait_for_redis(queue: Queue) -> None:
+    last_reason = ""
     while True:
         try:
             await queue.ping()
         except QueueUnavailable as error:
-            reason = str(error.__cause__)  # it is away, or a password or certificate is wrong
-            if reason != told:
+            reason = str(error.__cause__)  # Redis is down, or a password or certificate is wrong
+            if reason != last_reason:
                 get_logger().warning("queue_unavailable", message="Waiting for Redis at REDIS_URL.", reason=reason)
-            told = reason
+            last_reason = reason
             await asyncio.sleep(RECONNECT_S)
         else:
             return

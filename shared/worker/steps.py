@@ -1,4 +1,4 @@
-"""The steps of one attempt at a task that is worked on piece by piece."""
+"""Partial commits of one attempt, such as the segments of an answer while the model still writes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from shared.queue.messages import Outcome
 
-#: Records a step of a task that goes on. Raises CancelledError where the task is no longer this attempt's.
+#: Records a step of a running task. Raises CancelledError if the task no longer belongs to this attempt.
 Extend = Callable[[Outcome], Awaitable[None]]
 
 
 class Steps:
-    """Numbers them, so that one that is said twice counts once, and one that Redis has lost is missed."""
+    """Numbers the steps, so that a repeated one counts once, and a step that Redis has lost is noticed."""
 
     def __init__(self, extend: Callable[[Outcome], Awaitable[str]]) -> None:
         self.recorded = 0
@@ -19,5 +19,5 @@ class Steps:
 
     async def record(self, step: Outcome) -> None:
         if await self._extend(replace(step, steps=self.recorded)) != "extended":
-            raise asyncio.CancelledError  # as the next beat would have it
+            raise asyncio.CancelledError  # as the next heartbeat would
         self.recorded += 1

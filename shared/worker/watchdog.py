@@ -1,4 +1,4 @@
-"""Ending a process whose event loop hangs, so that whatever started it starts it anew."""
+"""Exit of a process whose event loop hangs, so that its supervisor restarts it."""
 
 import asyncio
 import faulthandler
@@ -7,23 +7,25 @@ from contextlib import asynccontextmanager
 
 from shared.background import cancel_all
 
-#: A loop that has stood still for so long will not come back: an engine blocks it, say. Its leases have run out.
+#: An event loop that was blocked this long is taken as hanging: by now its worker's lease has expired.
 STUCK_S = 15.0
 
 
 @asynccontextmanager
 async def watchdog() -> AsyncIterator[None]:
-    """While the block lasts, a loop that stands still for `STUCK_S` ends the process with 1, and with a traceback that
-    shows where it hung. The timer is a thread without Python in it: not even a held interpreter lock stops it."""
-    proving = asyncio.create_task(_prove_alive())
+    """Exit with status 1 and a traceback if the event loop is blocked for `STUCK_S` within the block.
+
+    The timer is a thread that runs no Python, so that even a held interpreter lock does not stop it.
+    """
+    rearming = asyncio.create_task(_rearm_timer())
     try:
         yield
     finally:
-        await cancel_all([proving])
+        await cancel_all([rearming])
         faulthandler.cancel_dump_traceback_later()
 
 
-async def _prove_alive() -> None:
+async def _rearm_timer() -> None:
     while True:
         faulthandler.dump_traceback_later(STUCK_S, exit=True)
         await asyncio.sleep(1)

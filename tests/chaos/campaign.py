@@ -90,7 +90,7 @@ async def run(plan: Plan, base: Path, say: Callable[[str], None]) -> Result:
         findings=check(seen),
         refusals=refused.refusals,
         takeovers=takeovers(faults.injected, seen),
-        late=stack.count_logged("task_stale"),
+        late=stack.count_logged("verdict", "stale"),
         engines_killed=stack.engines_killed,
     )
 

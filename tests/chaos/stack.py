@@ -135,9 +135,9 @@ class Stack:
                 self._worker_names[name] = json.loads(ready)["worker"]
         return self._worker_names.get(name)
 
-    def count_logged(self, event: str) -> int:
-        """How often the processes have logged it."""
-        word = f'"event": "{event}"'.encode()
+    def count_logged(self, field: str, value: str) -> int:
+        """Count the processes' log lines in which `field` is `value`."""
+        word = f'"{field}": "{value}"'.encode()
         return sum(self.services.log(name).read_bytes().count(word) for name in PROCESSES)
 
     def pids(self, name: str) -> list[int]:

@@ -80,7 +80,7 @@ class Stack:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             for container in self.containers(service):
-                if any(job_id in line and "task_begun" in line for line in self.logs(container).splitlines()):
+                if any(job_id in line and "task_started" in line for line in self.logs(container).splitlines()):
                     return container
             time.sleep(0.1)
         raise AssertionError(f"no {service} has begun {job_id}")
