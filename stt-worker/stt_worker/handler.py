@@ -1,7 +1,8 @@
-"""What the STT stage does with its tasks."""
+"""Handler of the STT stage: turns an upload into a transcript, several short ones in one pass."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,38 +13,85 @@ from shared.queue.events import TranscriptEvent
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.stages import stage_after, task_name
 from shared.storage.storage import Storage
+from shared.worker.batch import BatchResults
 from shared.worker.engine_process import EngineProcess, warm_engine
 from shared.worker.steps import Extend
-from stt_worker.batcher import Batcher
 from stt_worker.child import Recognition, Recognizer, load_in_child
 from stt_worker.settings import SttSettings
 
-#: A recording that is longer shares its pass with nobody.
-MOST_TOGETHER_S = 30
+#: The longest recording that is batched: a longer one does not fit into one window, and would delay the others.
+_MAX_BATCHED_S = 30
 
 
 @dataclass(frozen=True)
-class Request:
-    """A recording to recognize."""
+class _Recording:
+    """An upload that the child process has decoded."""
 
     path: Path
     language: str | None
+    """The client's hint."""
+
     duration_s: float
 
 
 class SttHandler:
-    """Turns an upload into a transcript."""
+    """Turns uploads into transcripts."""
 
     def __init__(
         self, process: EngineProcess[Recognizer], info: WorkerInfo, storage: Storage, settings: SttSettings
     ) -> None:
         self.info = info
-        self._process, self._storage, self._settings = process, storage, settings
-        self._together = Batcher(self._recognize_all)
+        self._process = process
+        self._storage = storage
+        self._settings = settings
 
     async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
-        async with in_thread(self._storage.local_copy(claim.job_id)) as path:
-            recognition = await self._recognize(claim, path)
+        async with AsyncExitStack() as copies:
+            recording = await self._open(claim, copies)
+            timeout_s = self._timeout_s(recording.duration_s)
+            recognition = await self._process.run(Recognizer.recognize, timeout_s, recording.path, recording.language)
+        return self._outcome(claim, recognition)
+
+    async def handle_batch(self, claims: Sequence[Claim], is_cancelled: Callable[[Claim], bool]) -> BatchResults:
+        """Recognize the short recordings of `claims` in one pass; leave the others, and a single one, to `handle`."""
+        async with AsyncExitStack() as copies:
+            opened = await asyncio.gather(*(self._open(claim, copies) for claim in claims), return_exceptions=True)
+            results: list[Outcome | Exception | None] = [
+                recording if isinstance(recording, Exception) else None for recording in opened
+            ]
+            batch = {
+                index: recording
+                for index, recording in enumerate(opened)
+                if isinstance(recording, _Recording)
+                and recording.duration_s <= _MAX_BATCHED_S
+                and not is_cancelled(claims[index])
+            }
+            if len(batch) > 1:
+                recognitions = await self._recognize_batch(list(batch.values()))
+                for index, recognition in zip(batch, recognitions, strict=True):
+                    results[index] = self._batch_result(claims[index], recognition)
+        return results
+
+    async def _open(self, claim: Claim, copies: AsyncExitStack) -> _Recording:
+        """Decode the claim's upload in the child process. The file stays until `copies` is closed."""
+        path = await copies.enter_async_context(in_thread(self._storage.local_copy(claim.job_id)))
+        duration_s = await self._process.run(Recognizer.open, self._settings.stt_timeout_s, path)
+        return _Recording(path, claim.fields.get(job_fields.LANGUAGE_HINT), duration_s)
+
+    async def _recognize_batch(self, recordings: Sequence[_Recording]) -> list[Recognition | Exception | None]:
+        timeout_s = self._timeout_s(sum(recording.duration_s for recording in recordings))
+        inputs = [(recording.path, recording.language) for recording in recordings]
+        return await self._process.run(Recognizer.recognize_batch, timeout_s, inputs)
+
+    def _batch_result(self, claim: Claim, recognition: Recognition | Exception | None) -> Outcome | Exception | None:
+        if not isinstance(recognition, Recognition):
+            return recognition
+        try:
+            return self._outcome(claim, recognition)
+        except (LookupError, ValueError) as error:  # damaged fields of one job must not fail the others
+            return error
+
+    def _outcome(self, claim: Claim, recognition: Recognition) -> Outcome:
         transcript = recognition.transcript
         fields = {
             job_fields.TRANSCRIPT: transcript.text,
@@ -51,36 +99,17 @@ class SttHandler:
             job_fields.INPUT_DURATION_S: f"{recognition.duration_s:.3f}",
             **self.info.engine_fields(),
         }
-        ways = {"strategy": transcript.strategy, "fallback_reason": transcript.fallback_reason}
-        told = {name: way for name, way in ways.items() if way}
-        fields |= {f"{name}:stt": way for name, way in told.items()}
-        counts = {f"stt_{name}:{way}": 1 for name, way in told.items()}
+        counts: dict[str, int] = {}
+        if transcript.strategy:
+            fields[job_fields.STRATEGY.of("stt")] = transcript.strategy
+            counts[f"stt_strategy:{transcript.strategy}"] = 1
+        if transcript.fallback_reason:
+            fields[job_fields.FALLBACK_REASON.of("stt")] = transcript.fallback_reason
+            counts[f"stt_fallback_reason:{transcript.fallback_reason}"] = 1
         event = TranscriptEvent(transcript.text, transcript.language)
-        follows = stage_after(claim.fields[job_fields.ROUTE], "stt")
-        tasks = [(task_name(follows, claim.job_id), "")] if follows else []
+        next_stage = stage_after(claim.fields[job_fields.ROUTE], "stt")
+        tasks = [(task_name(next_stage, claim.job_id), "")] if next_stage else []
         return Outcome(fields, tasks, events=[event], counts=counts)
-
-    async def _recognize(self, claim: Claim, path: Path) -> Recognition:
-        with self._together.on_the_way() as ask_together:
-            duration_s = await self._process.run(Recognizer.open, self._settings.stt_timeout_s, path)
-            request = Request(path, claim.fields.get(job_fields.LANGUAGE_HINT), duration_s)
-            # What was tried before goes alone: it may have been what ended the engine under all who were with it.
-            if claim.attempt == 1 and duration_s <= MOST_TOGETHER_S:
-                recognition = await ask_together(request)
-                if recognition is not None:
-                    return recognition
-        return await self._recognize_alone(request)
-
-    async def _recognize_alone(self, request: Request) -> Recognition:
-        timeout_s = self._timeout_s(request.duration_s)
-        return await self._process.run(Recognizer.recognize, timeout_s, request.path, request.language)
-
-    async def _recognize_all(self, requests: Sequence[Request]) -> Sequence[Recognition | Exception | None]:
-        if len(requests) == 1:
-            return [await self._recognize_alone(requests[0])]
-        timeout_s = self._timeout_s(sum(request.duration_s for request in requests))
-        named = [(request.path, request.language) for request in requests]
-        return await self._process.run(Recognizer.recognize_batch, timeout_s, named)
 
     def _timeout_s(self, duration_s: float) -> float:
         return self._settings.stt_timeout_s + duration_s * self._settings.stt_timeout_ratio
@@ -88,7 +117,7 @@ class SttHandler:
 
 @asynccontextmanager
 async def open_stt(settings: SttSettings, storage: Storage) -> AsyncIterator[SttHandler]:
-    """A warm handler, and its engine's process ended when it is left.
+    """A handler with a warm engine, whose process ends with the block.
 
     Raises:
         StartupError: the engine or its model is missing.
