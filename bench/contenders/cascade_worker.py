@@ -10,7 +10,7 @@ from shared.logs import configure_logs
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.queue import Queue
 from shared.queue.stages import SPEECH_TO_SPEECH, Stage, stage_after, task_name
-from shared.worker.steps import Extend
+from shared.worker.handler import RecordStep
 from shared.worker.worker import Worker
 
 
@@ -21,7 +21,7 @@ class NullHandler:
         self.info = WorkerInfo(stage, "null", "")
         self._next = stage_after(SPEECH_TO_SPEECH, stage)
 
-    async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
+    async def handle(self, claim: Claim, _record_step: RecordStep) -> Outcome:
         return Outcome(next=[(task_name(self._next, claim.job_id), "")] if self._next else [])
 
 

@@ -16,7 +16,7 @@ from shared.queue import job_fields
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.stages import stage_after
 from shared.storage.storage import Storage
-from shared.worker.steps import Extend
+from shared.worker.handler import RecordStep
 
 #: The worker's warning, shown to users and operators, when `auto` finds no language model.
 _NO_MODEL_WARNING = (
@@ -33,7 +33,7 @@ class LlmHandler:
         self._engine = engine
         self._settings = settings
 
-    async def handle(self, claim: Claim, extend: Extend) -> Outcome:
+    async def handle(self, claim: Claim, record_step: RecordStep) -> Outcome:
         prompt = Prompt(
             text=claim.fields[job_fields.TRANSCRIPT],
             language=claim.fields.get(job_fields.LANGUAGE, ""),
@@ -47,7 +47,7 @@ class LlmHandler:
                 async for chunk in chunks:
                     reply.add(chunk)
                     if reply.has_new_segments and self._settings.streaming:
-                        await extend(reply.take_step())
+                        await record_step(reply.take_step())
         except TimeoutError:
             raise ModelUnavailable("The language model's answer did not end in time.") from None
         reply.finish()

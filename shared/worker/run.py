@@ -15,7 +15,7 @@ from shared.settings import CANNOT_START, WorkerSettings
 from shared.storage.local import LocalStorage
 from shared.storage.storage import Storage
 from shared.worker.backoff import RECONNECT_S
-from shared.worker.runner import Handler
+from shared.worker.handler import Handler
 from shared.worker.watchdog import watchdog
 from shared.worker.worker import Worker
 

@@ -4,35 +4,23 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
 from shared.background import cancel_all
 from shared.errors import CascadeError, EngineCrashed, EngineError, EngineTimeout, QueueUnavailable, QueueUnreadable
 from shared.logs import get_logger
-from shared.queue.messages import Claim, Outcome, WorkerInfo
+from shared.queue.messages import Claim, Outcome
 from shared.queue.queue import Queue
 from shared.worker.backoff import RECONNECT_S, backoff_s
-from shared.worker.batch import BatchCall, BatchHandler
 from shared.worker.claim_loop import ClaimLoop, Slots
-from shared.worker.steps import Extend, Steps
+from shared.worker.handler import BatchCall, BatchHandler, Handler, Steps
 
 #: How long a stopping worker tries to release a task. Another worker reclaims it otherwise.
 RELEASE_TIMEOUT_S = 2.0
 
 ReplyT = TypeVar("ReplyT")
-
-
-class Handler(Protocol):
-    """Does the work of a stage's task. An exception that is no CascadeError counts as an engine's failure.
-
-    A handler may have `handle_batch`, too: see `BatchHandler`.
-    """
-
-    info: WorkerInfo
-
-    async def handle(self, claim: Claim, extend: Extend) -> Outcome: ...
 
 
 class TaskRunner:
@@ -124,7 +112,8 @@ class TaskRunner:
             finally:
                 if self._is_current(claim):
                     self._in_engine.discard(claim.task)
-            outcome = replace(outcome, steps=steps.recorded)
+            if steps.recorded:
+                outcome = replace(outcome, steps=steps.recorded)
             verdict, following = await self._commit(claim, outcome, is_last=batch == [claim])
             log.info("task_finished", verdict=verdict, worked_s=round(time.monotonic() - started, 3))
         except asyncio.CancelledError:  # the job was cancelled, the task reclaimed, or the grace period is over

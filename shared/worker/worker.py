@@ -12,8 +12,9 @@ from shared.errors import QueueUnavailable, QueueUnreadable
 from shared.logs import get_logger
 from shared.queue.queue import Queue
 from shared.worker.claim_loop import ClaimLoop, Slots
+from shared.worker.handler import Handler
 from shared.worker.heartbeat import BEAT_S, Heartbeat
-from shared.worker.runner import Handler, TaskRunner
+from shared.worker.runner import TaskRunner
 
 #: Interval of the search for dead workers' tasks and for delayed tasks that are due.
 SWEEP_S = 1.0

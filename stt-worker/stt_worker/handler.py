@@ -13,9 +13,8 @@ from shared.queue.events import TranscriptEvent
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.stages import stage_after, task_name
 from shared.storage.storage import Storage
-from shared.worker.batch import BatchResults
 from shared.worker.engine_process import EngineProcess, warm_engine
-from shared.worker.steps import Extend
+from shared.worker.handler import BatchResults, RecordStep
 from stt_worker.child import Recognition, Recognizer, load_in_child
 from stt_worker.settings import SttSettings
 
@@ -45,7 +44,7 @@ class SttHandler:
         self._storage = storage
         self._settings = settings
 
-    async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
+    async def handle(self, claim: Claim, _record_step: RecordStep) -> Outcome:
         async with AsyncExitStack() as copies:
             recording = await self._open(claim, copies)
             timeout_s = self._timeout_s(recording.duration_s)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from shared.queue.events import SegmentEvent
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.stages import Stage
-from shared.worker.steps import Extend
+from shared.worker.handler import RecordStep
 
 
 class FakeHandler:
@@ -18,7 +18,7 @@ class FakeHandler:
         self.cancelled: list[Claim] = []
         self._do = do
 
-    async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
+    async def handle(self, claim: Claim, _record_step: RecordStep) -> Outcome:
         return await self._watched(claim, self._do(claim) if self._do else _done())
 
     async def _watched(self, claim: Claim, work: Awaitable[Outcome]) -> Outcome:
@@ -33,12 +33,12 @@ class FakeHandler:
 class FakeWriter(FakeHandler):
     """Records its work step by step."""
 
-    def __init__(self, write: Callable[[Claim, Extend], Awaitable[Outcome]]) -> None:
+    def __init__(self, write: Callable[[Claim, RecordStep], Awaitable[Outcome]]) -> None:
         super().__init__(stage="llm")
         self._write = write
 
-    async def handle(self, claim: Claim, extend: Extend) -> Outcome:
-        return await self._watched(claim, self._write(claim, extend))
+    async def handle(self, claim: Claim, record_step: RecordStep) -> Outcome:
+        return await self._watched(claim, self._write(claim, record_step))
 
 
 async def speak(claim: Claim) -> Outcome:

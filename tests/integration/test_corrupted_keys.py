@@ -10,7 +10,7 @@ from shared.errors import ModelUnavailable, QueueUnreadable
 from shared.queue.admin import QueueAdmin
 from shared.queue.keys import KEYS
 from shared.queue.messages import Claim, Outcome
-from shared.worker.steps import Extend
+from shared.worker.handler import RecordStep
 from shared.worker.worker import Worker
 
 pytestmark = pytest.mark.redis
@@ -95,11 +95,11 @@ async def test_damaged_part_numbers_stop_no_worker(driver, queue, redis, field, 
     monkeypatch.setattr("shared.queue.queue.BLOCK_S", 0.05)
     damage = {field: value}
 
-    async def write(claim: Claim, extend: Extend) -> Outcome:
-        await extend(Outcome(parts=("tts", ["a", "b"])))
+    async def write(claim: Claim, record_step: RecordStep) -> Outcome:
+        await record_step(Outcome(parts=("tts", ["a", "b"])))
         if damage:
             redis.hset(KEYS["TASKS"] + claim.job_id, field.format(job=claim.job_id), damage.pop(field))
-        await extend(Outcome(parts=("tts", ["c"])))
+        await record_step(Outcome(parts=("tts", ["c"])))
         if claim.attempt == 1 and fails:
             raise ModelUnavailable
         return Outcome(parts=("tts", ["d"]))

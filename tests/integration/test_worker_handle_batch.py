@@ -9,8 +9,7 @@ import pytest
 from fakes.handlers import FakeHandler
 from shared.errors import EngineCrashed, NoSpeech
 from shared.queue.messages import Claim, Outcome
-from shared.worker.batch import BatchResults
-from shared.worker.steps import Extend
+from shared.worker.handler import BatchResults, RecordStep
 from support.running_worker import ended, running
 from support.wait import async_wait_until
 
@@ -31,7 +30,7 @@ class BatchingHandler(FakeHandler):
         self.special: dict[str, Exception | None] = {}
         self.crash_batches = False
 
-    async def handle(self, claim: Claim, extend: Extend) -> Outcome:
+    async def handle(self, claim: Claim, record_step: RecordStep) -> Outcome:
         self.singles.append(claim.job_id)
         return Outcome({"transcript": "single"})
 

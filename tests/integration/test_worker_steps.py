@@ -14,7 +14,7 @@ from shared.queue.keys import KEYS
 from shared.queue.messages import Claim, Outcome
 from shared.queue.queue import Queue
 from shared.queue.stages import task_name
-from shared.worker.steps import Extend
+from shared.worker.handler import RecordStep
 from shared.worker.worker import Worker
 from support.running_worker import ended, until
 
@@ -36,9 +36,9 @@ def say(*words: str) -> Outcome:
     return Outcome(parts=("tts", words), events=[TextEvent(word) for word in words])
 
 
-async def write(_claim: Claim, extend: Extend) -> Outcome:
+async def write(_claim: Claim, record_step: RecordStep) -> Outcome:
     for word in WORDS:
-        await extend(say(word))
+        await record_step(say(word))
     return Outcome({"response": " ".join(WORDS)}, parts=("tts", []))
 
 
@@ -76,9 +76,9 @@ async def test_steps_that_are_said_while_redis_is_killed_are_each_recorded_once(
     """It dies between two of them and comes back: the answer is whole, and no word is doubled."""
     queue, written = Queue.connect(own_redis.url), asyncio.Event()
 
-    async def write_through_outages(claim: Claim, extend: Extend) -> Outcome:
+    async def write_through_outages(claim: Claim, record_step: RecordStep) -> Outcome:
         for number, word in enumerate(WORDS):
-            step = asyncio.create_task(extend(say(word)))
+            step = asyncio.create_task(record_step(say(word)))
             if number in (1, 3):
                 own_redis.kill()
                 await asyncio.sleep(0.6)
@@ -99,10 +99,10 @@ async def test_steps_that_are_said_while_redis_is_killed_are_each_recorded_once(
 async def test_an_attempt_that_fails_in_the_middle_is_made_anew(driver, queue):
     """The model broke off: what it had said is taken back, and the next answer stands alone."""
 
-    async def break_off(claim: Claim, extend: Extend) -> Outcome:
+    async def break_off(claim: Claim, record_step: RecordStep) -> Outcome:
         if claim.attempt > 2:
-            return await write(claim, extend)
-        await extend(say("once", "upon"))
+            return await write(claim, record_step)
+        await record_step(say("once", "upon"))
         raise ModelUnavailable
 
     job_id = await ask(queue)
@@ -118,13 +118,13 @@ async def test_a_paused_worker_stops_at_its_next_step(driver, queue):
     """Its work has been taken away meanwhile, and another has done it."""
     begun, go_on = asyncio.Event(), asyncio.Event()
 
-    async def pause(claim: Claim, extend: Extend) -> Outcome:
+    async def pause(claim: Claim, record_step: RecordStep) -> Outcome:
         if begun.is_set():
-            return await write(claim, extend)
-        await extend(say("zero"))
+            return await write(claim, record_step)
+        await record_step(say("zero"))
         begun.set()
         await go_on.wait()
-        await extend(say("late"))
+        await record_step(say("late"))
         raise AssertionError("it goes on")
 
     job_id = await ask(queue)
@@ -147,9 +147,9 @@ async def test_a_paused_worker_stops_at_its_next_step(driver, queue):
 async def test_a_writer_whose_job_has_failed_stops_at_its_next_step(driver, queue):
     """One of its sentences cannot be spoken: nobody needs the others."""
 
-    async def write_on(_claim: Claim, extend: Extend) -> Outcome:
+    async def write_on(_claim: Claim, record_step: RecordStep) -> Outcome:
         for _ in range(1000):
-            await extend(say("word"))
+            await record_step(say("word"))
             await asyncio.sleep(0.02)
         raise AssertionError("it goes on")
 
@@ -168,8 +168,8 @@ async def test_a_writer_whose_job_has_failed_stops_at_its_next_step(driver, queu
 async def test_an_answer_of_which_redis_has_lost_a_step_is_made_anew(driver, queue):
     """With its last second. The worker learns of it when it has done its work, and does it again."""
 
-    async def write_and_lose(claim: Claim, extend: Extend) -> Outcome:
-        outcome = await write(claim, extend)
+    async def write_and_lose(claim: Claim, record_step: RecordStep) -> Outcome:
+        outcome = await write(claim, record_step)
         if claim.attempt == 1:
             driver.redis.hincrby(KEYS["TASKS"] + claim.job_id, f"steps:{claim.task}", -1)
         return outcome

@@ -13,7 +13,7 @@ from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.storage.storage import Storage
 from shared.text.speech_text import SpeechText
 from shared.worker.engine_process import EngineProcess, warm_engine
-from shared.worker.steps import Extend
+from shared.worker.handler import RecordStep
 from tts_worker import wav
 from tts_worker.cache import SpeechCache
 from tts_worker.child import load_in_child
@@ -46,7 +46,7 @@ class TtsHandler:
         self._settings = settings
         self._cache = SpeechCache(storage, settings)
 
-    async def handle(self, claim: Claim, _extend: Extend) -> Outcome:
+    async def handle(self, claim: Claim, _record_step: RecordStep) -> Outcome:
         if claim.part is None:
             return await asyncio.to_thread(_split, claim)
         if claim.part == "join":

@@ -41,11 +41,11 @@ async def asked(history: tuple[tuple[str, str], ...] = (), budget: int = 2000, *
     engine = Engine()
     settings = llm_settings(llm_history_tokens=budget, llm_system_prompt="Be brief.")
 
-    async def extend(_outcome: Outcome) -> None:
+    async def record_step(_outcome: Outcome) -> None:
         pass
 
     claim = Claim("llm:a", "token", 1, "", {"route": "llm,tts", "transcript": "So?"} | fields, history=history)
-    await LlmHandler(engine, settings).handle(claim, extend)
+    await LlmHandler(engine, settings).handle(claim, record_step)
     return engine.prompt
 
 

@@ -47,9 +47,9 @@ async def test_a_task_without_a_part_cuts_its_jobs_text(tmp_path) -> None:
         process, WorkerInfo("tts", "fake", "fake"), LocalStorage(tmp_path), TtsSettings(_env_file=None)
     )
 
-    async def extend(_outcome: Outcome) -> None:
+    async def record_step(_outcome: Outcome) -> None:
         raise AssertionError
 
     fields = {"response": "Come here, please. Dinner is ready.", "language": "en"}
-    outcome = await handler.handle(Claim("tts:a", "token", 1, "", fields), extend)
+    outcome = await handler.handle(Claim("tts:a", "token", 1, "", fields), record_step)
     assert outcome == Outcome(parts=("tts", ["Come here, please.", "Dinner is ready."]))

@@ -108,7 +108,7 @@ def never(_claim: Claim) -> bool:
     return False
 
 
-async def extend(_step: Outcome) -> None:
+async def record_step(_step: Outcome) -> None:
     raise AssertionError("STT tasks have no steps")
 
 
@@ -184,7 +184,7 @@ async def test_recording_that_the_engine_leaves_out_is_recognized_by_handle(hand
     claims = [upload(8_000), upload(UNSURE)]
     assert texts(await handler.handle_batch(claims, never)) == ["8000", None]
     monkeypatch.setattr(child, "decode", lambda *_: pytest.fail("decoded again"))
-    outcome = await handler.handle(claims[1], extend)
+    outcome = await handler.handle(claims[1], record_step)
     assert (outcome.fields["transcript"], engine.singles) == (str(UNSURE), [UNSURE])
 
 
@@ -196,7 +196,7 @@ async def test_timeout_grows_with_the_audio_of_the_batch(handler, process, uploa
 
 async def test_outcome_has_transcript_language_and_strategy(handler, upload):
     """The outcome of one recording has its fields, counters, event and next task."""
-    outcome = await handler.handle(upload(8_000, language_hint="de-AT"), extend)
+    outcome = await handler.handle(upload(8_000, language_hint="de-AT"), record_step)
     assert outcome.fields == {
         "transcript": "8000",
         "language": "de",
@@ -211,5 +211,5 @@ async def test_outcome_has_transcript_language_and_strategy(handler, upload):
 
 async def test_last_stage_has_no_next_task(handler, upload):
     """A job that only wants a transcript ends with this stage."""
-    outcome = await handler.handle(upload(8_000, route="stt"), extend)
+    outcome = await handler.handle(upload(8_000, route="stt"), record_step)
     assert outcome.next == []

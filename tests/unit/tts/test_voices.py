@@ -33,10 +33,10 @@ async def speak(engine: Engine, volume: Path, voices: str = VOICES, **fields: st
     handler = TtsHandler(engine, info, LocalStorage(volume), settings)  # type: ignore[arg-type]
     claim = Claim("tts:0:0", "token", 1, "Well.", fields, 0)
 
-    async def extend(*_: Any) -> None:
+    async def record_step(*_: Any) -> None:
         raise AssertionError
 
-    return await handler.handle(claim, extend)  # type: ignore[arg-type]
+    return await handler.handle(claim, record_step)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

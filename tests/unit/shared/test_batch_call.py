@@ -7,7 +7,7 @@ import pytest
 
 from shared.errors import EngineCrashed, NoSpeech
 from shared.queue.messages import Claim, Outcome
-from shared.worker.batch import BatchCall, BatchResults
+from shared.worker.handler import BatchCall, BatchResults
 
 FIRST = Claim("stt:first", "token-1", 1, "", {})
 SECOND = Claim("stt:second", "token-2", 1, "", {})

@@ -1,13 +1,25 @@
-"""Batches: the call of a handler for several claims whose results are awaited, cancelled and failed one by one."""
+"""The interface between the task runner and a stage's handler: single tasks, partial commits and batches."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
-from shared.queue.messages import Claim, Outcome
+from shared.queue.messages import Claim, Outcome, WorkerInfo
+
+#: Records a step of a running task. Raises CancelledError if the task no longer belongs to this attempt.
+RecordStep = Callable[[Outcome], Awaitable[None]]
 
 #: The result for each claim of a batch; None leaves the claim to the handler's `handle`.
 BatchResults = Sequence[Outcome | Exception | None]
+
+
+class Handler(Protocol):
+    """Does the work of a stage's task. An exception that is no CascadeError counts as an engine's failure."""
+
+    info: WorkerInfo
+
+    async def handle(self, claim: Claim, record_step: RecordStep) -> Outcome: ...
 
 
 @runtime_checkable
@@ -21,6 +33,19 @@ class BatchHandler(Protocol):
         fails every claim.
         """
         ...
+
+
+class Steps:
+    """Numbers an attempt's steps, so that a repeated one counts once, and a step that Redis has lost is noticed."""
+
+    def __init__(self, commit_partial: Callable[[Outcome], Awaitable[str]]) -> None:
+        self.recorded = 0
+        self._commit_partial = commit_partial
+
+    async def record(self, step: Outcome) -> None:
+        if await self._commit_partial(replace(step, steps=self.recorded)) != "extended":
+            raise asyncio.CancelledError  # as the next heartbeat would
+        self.recorded += 1
 
 
 class BatchCall:
