@@ -37,6 +37,11 @@ PLANTS = [
     Plant("A service imports shared", "cli/errors.py", "api.settings"),
     Plant("shared: worker above", "shared/storage/local_cache.py", "shared.worker.backoff"),
     Plant("shared: worker above", "shared/errors.py", "shared.queue.keys"),
+    Plant("api: routes and adapters above", "api/problems/catalogue.py", "api.routes.jobs"),
+    Plant("api: routes and adapters above", "api/intake/sniff.py", "api.responses.metrics"),
+    Plant("api: routes and adapters above", "api/jobs/wav_file.py", "api.middleware.api_keys"),
+    Plant("api.jobs speaks no HTTP", "api/jobs/cleanup.py", "starlette.concurrency", "starlette"),
+    Plant("api.jobs speaks no HTTP", "api/problems/problem.py", "fastapi"),
     Plant("Engines are loaded by name", "llm-worker/llm_worker/handler.py", "llm_worker.engines.offline.arithmetic"),
     Plant("Engines are loaded by name", "tts-worker/tts_worker/wav.py", "tts_worker.engines.espeak.library"),
     Plant("Only shared.queue imports redis", "shared/worker/steps.py", "redis.asyncio", "redis"),
@@ -63,6 +68,12 @@ def sections(report: str) -> dict[str, str]:
     return found
 
 
+def section(broken: dict[str, str], contract: str) -> str:
+    """The report on the contract whose name begins with `contract`."""
+    [text] = [text for name, text in broken.items() if name.startswith(contract)]
+    return text
+
+
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What import-linter reports on a copy with every planted import, by contract."""
@@ -70,6 +81,8 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for plant in PLANTS:
         add_code(root, plant.file, f"def planted():\n    import {plant.imported}")
     add_code(root, "shared/new_package/__init__.py", "")
+    add_code(root, "api/new_package/__init__.py", "")
+    add_code(root, "stt-worker/stt_worker/audio.py", "def planted():\n    import stt_worker.handler")
     result = run_tool(root, "lint-imports", "--no-cache")
     assert result.returncode == 1, result.stdout + result.stderr
     return sections(result.stdout)
@@ -78,8 +91,18 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: f"{plant.importer} imports {plant.imported}")
 def test_forbidden_import_is_refused(broken: dict[str, str], plant: Plant) -> None:
     """A forbidden import breaks the contract that forbids it."""
-    [section] = [text for name, text in broken.items() if name.startswith(plant.contract)]
-    assert plant.line in section
+    assert plant.line in section(broken, plant.contract)
+
+
+def test_cycle_is_refused(broken: dict[str, str]) -> None:
+    """A module that imports its importer, also through others, breaks the contract about cycles."""
+    assert "No cycles are allowed in stt_worker." in section(broken, "Packages of one folder")
+
+
+@pytest.mark.parametrize("package", ["api", "shared"])
+def test_package_without_a_layer_is_refused(broken: dict[str, str], package: str) -> None:
+    """A new package must be given its layer."""
+    assert f"- {package}.new_package\n" in section(broken, f"{package}: ")
 
 
 def test_product_keeps_every_contract(tmp_path: Path) -> None:
