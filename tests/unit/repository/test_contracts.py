@@ -1,4 +1,4 @@
-"""What several files promise together."""
+"""Agreements between files: settings, documentation, Makefile, OpenAPI document."""
 
 import json
 import re
@@ -21,26 +21,27 @@ ROOT = Path(__file__).parents[3]
 ALL_SETTINGS = (ApiSettings, SttSettings, LlmSettings, TtsSettings)
 
 
-def test_the_openapi_document_is_the_code() -> None:
-    """docs/openapi.json is what the API serves; a change of the interface is seen in its diff."""
-    told = "Write it anew: .venv/bin/python -m api.openapi > docs/openapi.json"
-    assert (ROOT / "docs" / "openapi.json").read_text() == document(), told
+def test_the_checked_in_openapi_document_is_current() -> None:
+    """docs/openapi.json equals the document that the API serves, so that a change of the interface is seen in its
+    diff."""
+    hint = "Update it: .venv/bin/python -m api.openapi > docs/openapi.json"
+    assert (ROOT / "docs" / "openapi.json").read_text() == document(), hint
 
 
 def test_the_openapi_document_is_valid() -> None:
-    """It follows OpenAPI 3.1, every reference in it leads somewhere, and every operation has its own id."""
-    written = json.loads(document())
-    OpenAPI.model_validate(written)
+    """The OpenAPI document follows OpenAPI 3.1, its references lead to something, and each operation has its own id."""
+    parsed = json.loads(document())
+    OpenAPI.model_validate(parsed)
     for reference in re.findall(r'"\$ref": "#/([^"]+)"', document()):
-        target = written
+        target = parsed
         for step in reference.split("/"):
             target = target[step]
-    operations = [operation for path in written["paths"].values() for operation in path.values()]
+    operations = [operation for path in parsed["paths"].values() for operation in path.values()]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
 
 
 def test_every_operation_documents_its_errors_as_problems() -> None:
-    """No error is announced in another form than the one that is sent."""
+    """Every documented error response is a problem with a schema, as the API sends it."""
     for path, operations in json.loads(document())["paths"].items():
         for operation in operations.values():
             for status, response in operation["responses"].items():
@@ -50,63 +51,62 @@ def test_every_operation_documents_its_errors_as_problems() -> None:
 
 
 def defaults() -> dict[str, str]:
-    """Every variable that some service reads, and its value where nobody sets it."""
+    """Every variable that a service reads, with its default."""
     fields: dict[str, FieldInfo] = {}
     for settings in ALL_SETTINGS:
         fields |= settings.model_fields
-    return {name.upper(): as_written(field.default) for name, field in fields.items()}
+    return {name.upper(): environment_value(field.default) for name, field in fields.items()}
 
 
-def as_written(value: Any) -> str:
+def environment_value(value: Any) -> str:
+    """The value as it is written in an environment file."""
     if value is None:
         return ""
     return str(value.get_secret_value() if isinstance(value, SecretStr) else value)
 
 
-def of_compose() -> set[str]:
-    """Variables that a compose file replaces."""
+def compose_variables() -> set[str]:
+    """The variables that a compose file replaces."""
     return {name for path in ROOT.glob("docker-compose*.yml") for name in re.findall(r"\$\{(\w+)", path.read_text())}
 
 
 def test_the_example_environment_names_every_setting() -> None:
-    """.env.example has each variable once, as a comment, with its default, and nothing that nobody reads."""
+    """.env.example has every variable that is read, and no other, once, as a comment with its default."""
     example = (ROOT / ".env.example").read_text()
     lines = re.findall(r"^# ?([A-Z][A-Z0-9_]*)=(.*)$", example, re.M)
     values = {name: value.strip('"') for name, value in lines}
-    assert re.findall(r"^\w+=.*", example, re.M) == [], "copied to .env, the example would set something"
-    assert len(lines) == len(values), "a variable stands there twice"
-    assert set(values) == set(defaults()) | of_compose()
+    assert re.findall(r"^\w+=.*", example, re.M) == [], "a copy of the example to .env would change a setting"
+    assert len(lines) == len(values), "a variable is listed twice"
+    assert set(values) == set(defaults()) | compose_variables()
     assert {name: values[name] for name in defaults()} == defaults()
 
 
-def chores() -> set[str]:
+def make_targets() -> set[str]:
     return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
-def test_the_documentation_names_real_chores(page: str) -> None:
-    """Every `make word` that a page tells its reader to type is in the Makefile."""
-    if not (ROOT / page).exists():
-        pytest.skip(f"{page} is not written yet")
+def test_documented_make_targets_exist(page: str) -> None:
+    """A page names only make targets that the Makefile has, and README.md names at least one."""
     text = (ROOT / page).read_text()
     code = re.findall(r"`([^`\n]+)`", text) + re.findall(r"```[a-z]*\n(.*?)```", text, re.S)
-    named = {word for piece in code for word in re.findall(r"\bmake ([a-z]+)\b", piece)}
-    assert named <= chores(), "not in the Makefile"
+    named = {target for snippet in code for target in re.findall(r"\bmake ([a-z]+)\b", snippet)}
+    assert named <= make_targets(), "not in the Makefile"
     if page == "README.md":
-        assert named, "README.md tells nobody how to begin"
+        assert named, "README.md names no make target to begin with"
 
 
-def test_make_help_lists_every_chore() -> None:
-    """Who types `make` sees all words, each with what it does."""
-    listed = subprocess.run(
+def test_make_help_describes_every_target() -> None:
+    """`make help` lists every target of the Makefile with a description."""
+    help_text = subprocess.run(
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    assert {line.split()[0] for line in listed.splitlines()} == chores()
-    assert all(len(line.split()) > 1 for line in listed.splitlines())
+    assert {line.split()[0] for line in help_text.splitlines()} == make_targets()
+    assert all(len(line.split()) > 1 for line in help_text.splitlines())
 
 
 def test_the_license_is_mit() -> None:
-    """LICENSE holds the MIT license, whole, and pyproject.toml says so."""
+    """LICENSE holds the complete MIT license, and pyproject.toml names it."""
     text = " ".join((ROOT / "LICENSE").read_text().split())
     assert text.startswith("MIT License Copyright (c)")
     for sentence in ("Permission is hereby granted, free of charge", "shall be included in all copies", '"AS IS"'):

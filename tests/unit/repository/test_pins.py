@@ -1,6 +1,6 @@
-"""What is installed is what was chosen: every version is pinned, once, and the pins belong to pyproject.toml.
+"""Pinned dependencies: each version is pinned exactly once and fits pyproject.toml.
 
-Known vulnerabilities are looked up by `make audit`, which needs the network's advisory data and so is no test.
+`make audit` looks up known vulnerabilities. That needs advisory data from the network, and so is not a test.
 """
 
 import tomllib
@@ -30,13 +30,13 @@ def lines(extra: str) -> list[str]:
 
 
 def pins(extra: str) -> dict[str, Requirement]:
-    """By name, what is pinned for this machine."""
+    """The pinned requirements of this platform by name."""
     pinned = [Requirement(line) for line in lines(extra)]
     return {canonicalize_name(pin.name): pin for pin in pinned if pin.marker is None or pin.marker.evaluate()}
 
 
-def wanted(extra: str) -> list[Requirement]:
-    """What pyproject.toml asks for, for this machine."""
+def required(extra: str) -> list[Requirement]:
+    """The requirements of pyproject.toml for this platform."""
     named = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"][extra]]]
     ours = [requirement for requirement in named if requirement.name != PROJECT["name"]]
     return [requirement for requirement in ours if requirement.marker is None or requirement.marker.evaluate()]
@@ -44,9 +44,10 @@ def wanted(extra: str) -> list[Requirement]:
 
 @every_file
 def test_every_line_is_one_exact_version(extra: str) -> None:
-    """No range, no wildcard, no address and no option: an image built tomorrow holds what today's holds."""
+    """Every line of a requirements file is one exact version, without URLs or options, so that images are
+    reproducible."""
     for line in lines(extra):
-        requirement = Requirement(line)  # which no option or path is
+        requirement = Requirement(line)  # an option or a path raises here
         [specifier] = requirement.specifier
         assert specifier.operator == "==", line
         assert "*" not in specifier.version, line
@@ -54,17 +55,17 @@ def test_every_line_is_one_exact_version(extra: str) -> None:
 
 
 @every_file
-def test_the_pins_are_what_is_asked_for(extra: str) -> None:
-    """Whoever changes pyproject.toml has run `make lock`."""
+def test_the_pins_satisfy_the_requirements(extra: str) -> None:
+    """The pinned version of each requirement satisfies pyproject.toml; `make lock` updates it."""
     pinned = pins(extra)
-    for requirement in wanted(extra):
+    for requirement in required(extra):
         [pin] = pinned[canonicalize_name(requirement.name)].specifier
         assert requirement.specifier.contains(pin.version), f"{requirement} is pinned to {pin}: run make lock"
 
 
 @pytest.mark.parametrize("extra", ["api", "stt", "llm", "tts"])
-def test_the_images_hold_what_is_tested(extra: str) -> None:
-    """A service's pins are among those that the tests run with."""
+def test_the_images_hold_the_tested_versions(extra: str) -> None:
+    """A service's pins are the versions that the tests run with."""
     tested = pins("dev")
     assert {name: pin.specifier for name, pin in pins(extra).items()} == {
         name: tested[name].specifier for name in pins(extra)
@@ -72,6 +73,6 @@ def test_the_images_hold_what_is_tested(extra: str) -> None:
 
 
 def test_the_tests_run_with_the_pins() -> None:
-    """Nobody has upgraded the virtual environment by hand."""
+    """The installed versions of the virtual environment are the pinned ones."""
     installed = {name: f"=={version(name)}" for name in pins("dev")}
     assert installed == {name: str(pin.specifier) for name, pin in pins("dev").items()}
