@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from api.jobs.audio_formats import WAV_HEADER_BYTES
 from shared.queue.events import SegmentEvent, TextEvent
 from shared.queue.messages import Claim, Outcome
 from shared.queue.queue import Queue
@@ -22,6 +23,11 @@ def noise(seed: int, seconds: float = 0.5, rate_hz: int = RATE_HZ) -> NDArray[np
     """Random samples, different for each seed."""
     samples = np.random.default_rng(seed).integers(-9_000, 9_000, round(seconds * rate_hz))
     return samples.astype(np.int16)
+
+
+def wav_samples(file: bytes) -> bytes:
+    """The bytes behind a WAV file's header."""
+    return file[WAV_HEADER_BYTES:]
 
 
 class GrowingAnswer:
@@ -69,12 +75,12 @@ class GrowingAnswer:
         return await self._claim("tts")
 
     async def synthesize(
-        self, samples: NDArray[np.int16] | None = None, rate_hz: int = RATE_HZ, held: Claim | None = None
+        self, samples: NDArray[np.int16] | None = None, rate_hz: int = RATE_HZ, claim: Claim | None = None
     ) -> NDArray[np.int16]:
-        """Commit the next sentence's segment, or the one of a `held` claim, and return its samples."""
+        """Commit the segment of the next sentence, or of a `claim`, and return its samples."""
         self._synthesized += 1
         samples = noise(self._synthesized) if samples is None else samples
-        claim = held or await self.claim_segment()
+        claim = claim or await self.claim_segment()
         index = int(claim.part or 0)
         data = wav.encode(Speech(samples, rate_hz))
         path = self._storage.write_segment(self.job_id, index, claim.token, data)
@@ -93,6 +99,11 @@ class GrowingAnswer:
         await self._commit(claim, Outcome({"audio_path": name, "duration_s": "1"}))
         with self._storage.open_answer(self.job_id) as answer:
             return answer.content.read()
+
+    async def complete(self) -> bytes:
+        """Commit the LLM task and the joined file, and return the file's content."""
+        await self.finish_writing()
+        return await self.join()
 
     async def fail(self) -> None:
         """Dead-letter the LLM task."""

@@ -98,7 +98,8 @@ def slow_frames() -> bytes:
         for number, packet in enumerate(packet for packet in packets if packet.size):
             packet.stream = stream
             packet.time_base = Fraction(1, 16_000)
-            packet.pts = packet.dts = number * 4096
+            packet.pts = number * 4096
+            packet.dts = packet.pts
             container.mux(packet)
     data = file.getvalue()
     return _overwrite(data, data.index(struct.pack(">HH", 4096, 4096)) + 2, b"\xff\xff")  # STREAMINFO's largest frame

@@ -195,7 +195,8 @@ async def test_an_answer_with_surrogates_can_be_stored() -> None:
     """An answer streamed with halves of characters is committed as text that Redis and every client can read."""
 
     class SurrogateEngine:
-        name, model = "halves", "test"
+        name = "surrogates"
+        model = "test"
 
         async def answer(self, prompt: Prompt) -> AsyncGenerator[str, None]:
             for part in ("It is sunny \ud83d", "\ude00 today. \udc00"):

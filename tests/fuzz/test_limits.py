@@ -77,8 +77,10 @@ def test_a_long_silence_that_claims_to_be_short_is_decoded_up_to_the_limit(
 def test_a_long_silence_with_an_honest_header_is_not_decoded(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file of five minutes whose header says so is refused without decoding a frame."""
-    monkeypatch.setattr(audio, "_decode_frames", lambda *_: pytest.fail("decoded although the header said enough"))
+    """A file whose header states its five minutes is refused without decoding a frame."""
+    monkeypatch.setattr(
+        audio, "_decode_frames", lambda *_: pytest.fail("decoded although the header states the length")
+    )
     assert decode_in_bounded_memory(tmp_path / "recording", crafted_audio.silence(kind, LONG_S)) == "audio_too_long"
 
 

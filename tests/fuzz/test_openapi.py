@@ -94,7 +94,8 @@ def test_the_api_conforms_to_its_document(case: Case, api: ServiceProcesses, end
         # schemathesis cannot guess an existing id. A call that changes a job gets a new one.
         case.path_parameters["job_id"] = ended_jobs[number % 2] if case.method == "GET" else api.upload()
     if re.fullmatch("[A-Za-z0-9_-]{1,64}", case.path_parameters.get("conversation_id", "")) and number % 4:
-        case.path_parameters["conversation_id"] = name = CONVERSATION if case.method == "GET" else f"other-{number}"
+        name = CONVERSATION if case.method == "GET" else f"other-{number}"
+        case.path_parameters["conversation_id"] = name
         if case.method == "DELETE":
             api.upload(conversation_id=name)
     key = case.headers.get("Idempotency-Key")

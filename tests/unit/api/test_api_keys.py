@@ -108,7 +108,7 @@ async def test_every_documented_path_but_the_probes_needs_a_key(client: httpx.As
 
 
 async def test_the_openapi_document_names_the_key_schemes(client: httpx.AsyncClient) -> None:
-    """In the OpenAPI document, every operation but the probes requires one of the three schemes."""
+    """Every operation of the OpenAPI document but the probes requires one of the three schemes."""
     document = (await client.get("/openapi.json", headers={"X-API-Key": KEY})).json()
     schemes = [{"bearer": []}, {"header": []}, {"basic": []}]
     assert document["paths"]["/transcribe"]["post"]["security"] == schemes

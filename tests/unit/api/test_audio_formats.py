@@ -59,8 +59,7 @@ async def test_the_first_segment_is_sent_before_the_second_exists(
         assert received_s <= 1.1
         assert listener.headers["content-type"] == {"ogg": "audio/ogg", "mp3": "audio/mpeg"}[kind]
         await growing_answer.synthesize(tone(880))
-        await growing_answer.finish_writing()
-        await growing_answer.join()
+        await growing_answer.complete()
         sound, rate_hz = decode(await listener.read_to_end())
     assert listener.is_complete
     assert len(sound) / rate_hz == pytest.approx(2, abs=0.11)
@@ -84,8 +83,7 @@ async def test_a_finished_answer_is_encoded_from_its_file(
     """A completed answer is encoded from its file, with a file name, and is smaller than the WAV."""
     await growing_answer.write("One.")
     await growing_answer.synthesize(tone(440, seconds=3))
-    await growing_answer.finish_writing()
-    await growing_answer.join()
+    await growing_answer.complete()
     async with listen(f"?format={kind}") as listener:
         sound, rate_hz = decode(await listener.read_to_end())
     assert len(sound) / rate_hz == pytest.approx(3, abs=0.11)
@@ -197,8 +195,7 @@ async def test_nothing_is_encoded_ahead_for_a_listener_that_does_not_read(
     await growing_answer.synthesize(tone(440, seconds=60))
     async with listen(f"?format={kind}") as slow_listener, listen(f"?format={kind}") as fast_listener:
         slow_listener.pause_reading()
-        await growing_answer.finish_writing()
-        await growing_answer.join()
+        await growing_answer.complete()
         sound, rate_hz = decode(await fast_listener.read_to_end())
         assert len(sound) / rate_hz == pytest.approx(60, abs=0.2)
         assert sum(blocks) < 60 * RATE_HZ * 2 * 1.1

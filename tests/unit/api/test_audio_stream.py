@@ -9,29 +9,17 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fakeredis import FakeServer
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.jobs.audio_formats import WAV_HEADER_BYTES
-from api.jobs.wav_file import BLOCK_BYTES, WavFile
-from fakes.growing_answer import RATE_HZ, GrowingAnswer, noise
+from api.jobs.wav_file import BLOCK_BYTES
+from fakes.growing_answer import RATE_HZ, GrowingAnswer, noise, wav_samples
 from fakes.listener import Listener
 from support.wait import async_wait_until
 
 Listen = Callable[..., Listener]
-
-
-def samples(body: bytes) -> bytes:
-    """The bytes behind the header."""
-    return body[WAV_HEADER_BYTES:]
-
-
-async def finish(answer: GrowingAnswer) -> bytes:
-    """Commit the rest of the answer, and return the whole file."""
-    await answer.finish_writing()
-    return await answer.join()
 
 
 async def test_the_first_segment_is_sent_before_the_second_exists(
@@ -45,11 +33,11 @@ async def test_the_first_segment_is_sent_before_the_second_exists(
         first = await growing_answer.synthesize()
         body = await listener.read(WAV_HEADER_BYTES + first.nbytes)
         assert (listener.status, listener.headers["content-type"]) == (200, "audio/wav")
-        assert samples(body) == first.tobytes()
+        assert wav_samples(body) == first.tobytes()
         assert not listener.is_complete
         await growing_answer.synthesize()
-        whole = await finish(growing_answer)
-        assert samples(await listener.read_to_end()) == samples(whole)
+        whole = await growing_answer.complete()
+        assert wav_samples(await listener.read_to_end()) == wav_samples(whole)
         assert listener.is_complete
 
 
@@ -84,7 +72,7 @@ async def test_a_reconnect_anywhere_gets_exactly_the_rest(position: float, liste
     offset = round(position * size)
     async with listen() as first, listen(f"?offset={offset}") as second:
         body = await first.read(size)
-        assert samples(body) == two_segments
+        assert wav_samples(body) == two_segments
         assert await second.read(size - offset) == body[offset:]
 
 
@@ -94,7 +82,7 @@ async def test_a_reconnect_after_the_end_gets_the_rest_of_the_file(
     """A listener that reconnects after the job has ended gets the rest from the file, at the same offsets as in the
     stream."""
     await growing_answer.synthesize()
-    whole = await finish(growing_answer)
+    whole = await growing_answer.complete()
     for offset in (1, WAV_HEADER_BYTES, WAV_HEADER_BYTES + 1, 20_001, len(whole) - 1, len(whole)):
         async with listen(f"?offset={offset}") as listener:
             assert await listener.read_to_end() == whole[offset:]
@@ -114,9 +102,9 @@ async def test_segments_synthesized_out_of_order_are_sent_in_order(
         second = await growing_answer.synthesize()
         await asyncio.sleep(0.05)
         assert listener.body == b""
-        first = await growing_answer.synthesize(held=first_task)
+        first = await growing_answer.synthesize(claim=first_task)
         body = await listener.read(WAV_HEADER_BYTES + first.nbytes + second.nbytes)
-        assert samples(body) == first.tobytes() + second.tobytes()
+        assert wav_samples(body) == first.tobytes() + second.tobytes()
 
 
 async def test_a_segment_of_another_rate_is_sent_from_the_whole_file(
@@ -129,8 +117,8 @@ async def test_a_segment_of_another_rate_is_sent_from_the_whole_file(
         await growing_answer.synthesize()
         await growing_answer.synthesize(noise(2, rate_hz=22_050), 22_050)
         await growing_answer.synthesize()
-        whole = await finish(growing_answer)
-        assert samples(await listener.read_to_end()) == samples(whole)
+        whole = await growing_answer.complete()
+        assert wav_samples(await listener.read_to_end()) == wav_samples(whole)
 
 
 async def test_removed_segments_are_sent_from_the_whole_file(
@@ -138,96 +126,11 @@ async def test_removed_segments_are_sent_from_the_whole_file(
 ) -> None:
     """A listener whose next segments the cleanup has removed gets the rest from the whole file."""
     await growing_answer.synthesize()
-    whole = await finish(growing_answer)
+    whole = await growing_answer.complete()
     for path in (volume / "work").rglob("*.wav"):
         path.unlink()
     async with listen(f"?offset={WAV_HEADER_BYTES}") as listener:
-        assert await listener.read_to_end() == samples(whole)
-
-
-async def test_a_restarted_answer_cuts_off_its_listeners(listen: Listen, growing_answer: GrowingAnswer) -> None:
-    """A listener that has received part of an answer is cut off without a last chunk when the answer is restarted, so
-    that it never mixes two answers."""
-    async with listen() as listener:
-        await growing_answer.write("One.", "Two.")
-        first = await growing_answer.synthesize()
-        await listener.read(WAV_HEADER_BYTES + first.nbytes)
-        await growing_answer.restart()
-        await growing_answer.write("Another.")
-        assert samples(await listener.read_to_end()) == first.tobytes()
-        assert not listener.is_complete
-
-
-async def test_a_listener_after_a_restart_gets_only_the_new_answer(
-    listen: Listen, growing_answer: GrowingAnswer
-) -> None:
-    """A listener that comes after a restart gets only the new answer, whose ETag differs from the old one's."""
-    await growing_answer.write("One.", "Two.")
-    async with listen() as listener:
-        await growing_answer.synthesize()
-        await listener.read(1)
-        old_tag = listener.headers["etag"]
-    await growing_answer.restart()
-    await growing_answer.write("Another.")
-    async with listen() as listener:
-        second = await growing_answer.synthesize()
-        whole = await finish(growing_answer)
-        assert samples(await listener.read_to_end()) == samples(whole) == second.tobytes()
-        assert listener.headers["etag"] != old_tag
-    for tag, status in ((old_tag, 412), (listener.headers["etag"], 200), ("*", 200), ('"unknown"', 412)):
-        async with listen("?offset=100", if_match=tag) as late_listener:
-            await late_listener.read_to_end()
-            assert late_listener.status == status, tag
-
-
-async def test_a_listener_at_an_offset_of_a_restarted_answer_gets_412(
-    listen: Listen, growing_answer: GrowingAnswer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A listener that waits for an offset gets 412 when the answer is restarted, since the byte there is another one
-    now."""
-    await growing_answer.write("One.", "Two.")
-    await growing_answer.synthesize()
-    skipped = []
-    monkeypatch.setattr("api.jobs.audio_stream.WavFile", lambda path: skipped.append(path) or WavFile(path))
-    async with listen("?offset=900000") as listener:
-        await async_wait_until(lambda: len(skipped) == 1)
-        await growing_answer.restart()
-        await growing_answer.write("Another.")
-        body = await listener.read_to_end()
-        assert listener.status == 412
-        assert b"answer_restarted" in body
-
-
-@pytest.mark.parametrize("has_started", [False, True])
-async def test_an_answer_that_fails_ends_its_listeners(
-    listen: Listen, growing_answer: GrowingAnswer, has_started: bool
-) -> None:
-    """A listener to an answer that fails gets 410 if nothing has been sent, and is cut off otherwise."""
-    async with listen() as listener:
-        await growing_answer.write("One.")
-        if has_started:
-            await growing_answer.synthesize()
-            await listener.read(WAV_HEADER_BYTES + 1)
-        await growing_answer.fail()
-        await listener.read_to_end()
-        assert listener.status == (200 if has_started else 410)
-        assert listener.is_complete is not has_started
-
-
-async def test_a_stream_survives_an_outage_of_redis(
-    listen: Listen, growing_answer: GrowingAnswer, fake_redis: FakeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A listener waits while Redis is unreachable, and then gets the rest of the answer."""
-    monkeypatch.setattr("api.jobs.job_feed._RECONNECT_S", 0.01)
-    await growing_answer.write("One.")
-    async with listen() as listener:
-        await growing_answer.synthesize()
-        await listener.read(WAV_HEADER_BYTES + 1)
-        fake_redis.connected = False
-        await asyncio.sleep(0.05)
-        fake_redis.connected = True
-        whole = await finish(growing_answer)
-        assert samples(await listener.read_to_end()) == samples(whole)
+        assert await listener.read_to_end() == wav_samples(whole)
 
 
 @pytest.mark.parametrize("query", ["", "?format=ogg", "?offset=50"])
@@ -244,7 +147,7 @@ async def test_a_range_of_an_unfinished_answer_is_ignored(
 ) -> None:
     """A Range header on an unfinished answer is ignored, as HTTP allows, and ranges are not announced."""
     async with listen(range="bytes=0-9") as listener:
-        assert samples(await listener.read(WAV_HEADER_BYTES + len(two_segments))) == two_segments
+        assert wav_samples(await listener.read(WAV_HEADER_BYTES + len(two_segments))) == two_segments
         assert (listener.status, listener.headers.get("accept-ranges")) == (200, None)
 
 
@@ -273,12 +176,12 @@ async def test_a_listener_that_leaves_in_the_middle_frees_feed_and_file(
 async def test_little_is_buffered_for_a_listener_that_does_not_read(
     app: FastAPI, listen: Listen, growing_answer: GrowingAnswer
 ) -> None:
-    """At most one block is buffered for a listener that does not read, and other listeners are served meanwhile."""
+    """A listener that does not read has at most one block buffered for it, and does not delay other listeners."""
     await growing_answer.write("One.")
     async with listen() as slow_listener, listen() as fast_listener:
         slow_listener.pause_reading()
         segment = await growing_answer.synthesize(noise(1, seconds=20))
-        assert samples(await fast_listener.read(WAV_HEADER_BYTES + segment.nbytes)) == segment.tobytes()
+        assert wav_samples(await fast_listener.read(WAV_HEADER_BYTES + segment.nbytes)) == segment.tobytes()
         assert len(slow_listener.body) <= BLOCK_BYTES
 
 

@@ -54,8 +54,7 @@ async def test_events_come_once_and_in_order(follow: Follow, growing_answer: Gro
         await growing_answer.write("One.")
         await wait_for_event(listener, "text")
         samples = await growing_answer.synthesize()
-        await growing_answer.finish_writing()
-        await growing_answer.join()
+        await growing_answer.complete()
         events = parse_events(await listener.read_to_end())
     assert listener.is_complete
     assert listener.headers["content-type"].startswith("text/event-stream")
@@ -90,8 +89,7 @@ async def test_a_reconnect_gets_exactly_the_rest(follow: Follow, growing_answer:
         async with follow(after=last_id) as listener:
             await assert_stored_events(listener, stored_events[index + 1 :])
     await growing_answer.synthesize()
-    await growing_answer.finish_writing()
-    await growing_answer.join()
+    await growing_answer.complete()
     async with follow() as listener:
         all_events = parse_events(await listener.read_to_end())
     for index, (last_id, _, _) in enumerate(all_events):
@@ -127,8 +125,7 @@ async def events_of_completed_job(follow: Follow, growing_answer: GrowingAnswer)
     await growing_answer.write("One.", "Two.")
     await growing_answer.synthesize()
     await growing_answer.synthesize()
-    await growing_answer.finish_writing()
-    await growing_answer.join()
+    await growing_answer.complete()
     async with follow() as listener:
         return parse_events(await listener.read_to_end())
 
@@ -150,14 +147,14 @@ async def test_a_follower_of_a_running_job_gets_no_place_in_the_queue(
     follow: Follow, growing_answer: GrowingAnswer
 ) -> None:
     """A follower that comes when the job is running gets no place in the queue, although an earlier follower did."""
-    async with follow() as early:
-        await wait_for_event(early, "position")
+    async with follow() as early_follower:
+        await wait_for_event(early_follower, "position")
         await growing_answer.write("One.")
-        await wait_for_event(early, "position", 2)
+        await wait_for_event(early_follower, "position", 2)
         await growing_answer.synthesize()
-        await wait_for_event(early, "segment")
-        async with follow() as late:
-            assert [name for _, name, _ in await wait_for_event(late, "segment") if name == "position"] == []
+        await wait_for_event(early_follower, "segment")
+        async with follow() as late_follower:
+            assert [name for _, name, _ in await wait_for_event(late_follower, "segment") if name == "position"] == []
 
 
 async def test_a_restart_is_an_event(follow: Follow, growing_answer: GrowingAnswer) -> None:

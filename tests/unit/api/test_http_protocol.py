@@ -22,7 +22,7 @@ Connect = Callable[[], Any]
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: api\r\n"
 UPLOAD = b"POST /transcribe HTTP/1.1\r\nHost: api\r\nContent-Type: multipart/form-data; boundary=limit\r\n"
 
-#: The number of megabytes that `connect_without_reading` requests.
+#: The number of requests by `connect_without_reading`. Each response is larger than a megabyte.
 UNREAD_RESPONSES = 20
 
 
@@ -101,7 +101,7 @@ def test_a_body_and_a_long_poll_may_outlast_the_head_deadline(
 
 
 def test_a_burst_of_requests_is_limited(port: int) -> None:
-    """Of 1,000 pipelined requests a few are served completely, and the last response closes the connection, so that
+    """A few of 1,000 pipelined requests are served completely, and the last response closes the connection, so that
     they cost little memory."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall((HEAD + b"\r\n") * 1_000)
@@ -190,7 +190,7 @@ def test_the_oldest_idle_connection_makes_room(
 
 @pytest.fixture
 def connect_without_reading(port: int) -> Iterator[Callable[[], socket.socket]]:
-    """Request more megabytes than the kernel buffers, and read nothing."""
+    """Request more data than the kernel buffers, and read nothing."""
     sockets: list[socket.socket] = []
 
     def send_requests() -> socket.socket:

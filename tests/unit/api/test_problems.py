@@ -52,7 +52,7 @@ async def test_every_error_is_a_problem(
 async def test_an_invalid_id_reaches_neither_redis_nor_the_volume(
     client: httpx.AsyncClient, method: str, path: str, job_id: str, fake_redis: FakeServer
 ) -> None:
-    """An id of another form than ours is 404 without a call to Redis, which is unreachable here."""
+    """A malformed job id is 404 without a call to Redis, which is unreachable here."""
     fake_redis.connected = False
     response = await client.request(method, path + job_id)
     assert (response.status_code, response.json()["code"]) == (404, "job_not_found")

@@ -55,7 +55,7 @@ async def test_a_file_is_served_with_its_type(client: httpx.AsyncClient, path: s
 
 @every_file
 async def test_a_cached_file_is_revalidated(client: httpx.AsyncClient, path: str) -> None:
-    """A browser must ask for a cached file again, and gets 304 while it is current, also when a proxy has weakened the
+    """A browser must revalidate a cached file, and gets 304 while it is current, also when a proxy has weakened the
     ETag."""
     response = await client.get(path)
     assert response.headers["cache-control"] == "no-cache"

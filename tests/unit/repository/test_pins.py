@@ -38,8 +38,8 @@ def pins(extra: str) -> dict[str, Requirement]:
 def required(extra: str) -> list[Requirement]:
     """The requirements of pyproject.toml for this platform."""
     named = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"][extra]]]
-    ours = [requirement for requirement in named if requirement.name != PROJECT["name"]]
-    return [requirement for requirement in ours if requirement.marker is None or requirement.marker.evaluate()]
+    third_party = [requirement for requirement in named if requirement.name != PROJECT["name"]]
+    return [requirement for requirement in third_party if requirement.marker is None or requirement.marker.evaluate()]
 
 
 @every_file
