@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs once before the services, which run as one fixed user that is not root: lets that user write the two volumes.
-# ./shared_data is whoever's it is on the host, and a new named volume is root's.
+# Runs once before the services and lets their unprivileged user write to the two volumes. ./shared_data keeps its owner
+# from the host, and a new named volume belongs to root.
 #   CASCADE_UID, CASCADE_GID: the services' user and group
 set -eu
 
@@ -8,7 +8,7 @@ for folder in /data /data/input /data/work /data/output /data/cache; do
     mkdir -p "$folder"
     owner=$(stat -c %u "$folder")
     if [ "$owner" != 0 ] && [ "$owner" != "$CASCADE_UID" ]; then
-        # Somebody else's checkout: it stays theirs, and the services' group may write.
+        # Another user's checkout: it keeps its owner, and the services' group may write.
         chgrp "$CASCADE_GID" "$folder"
         chmod g+rwx "$folder"
     fi

@@ -1,18 +1,18 @@
 #!/bin/sh
-# Runs Redis as the queue needs it: on disk within a second, and never evicting, since what it would evict is somebody's
-# job. A full one refuses what is new, which the API turns into 503.
-#   REDIS_PASSWORD: what a client must know; empty is nothing
+# Runs Redis as the queue needs it: synced to disk every second and without eviction, which would drop accepted jobs. A
+# full Redis rejects new jobs, and the API answers 503.
+#   REDIS_PASSWORD: the password for clients; empty requires none
 set -eu
 
-# Half of what the container may have: while Redis writes its file anew, a copy of all that changes meanwhile comes on top.
-# Without it the kernel would kill Redis where Redis would have refused.
+# Half of the container's limit: while Redis rewrites its file, pages that change are copied. Without the margin the kernel
+# would kill Redis before Redis rejects a command.
 limit=$(cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null | head -n 1)
 case $limit in
 "" | max) maxmemory=0 ;; # no limit
 *) maxmemory=$((limit / 2)) ;;
 esac
 
-# By standard input, so that no list of processes shows the password.
+# Through standard input, so that no process list shows the password.
 password=$(printf %s "$REDIS_PASSWORD" | sed 's/[\\"]/\\&/g')
 exec redis-server - <<CONFIGURATION
 appendonly yes

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from api.openapi import document
 from docs_generator.env_example import env_example
+from docs_generator.errors_page import errors_page
+from docs_generator.events_page import events_page
 from docs_generator.settings_page import settings_page, settings_summary
 
 ROOT = Path(__file__).parents[1]
@@ -30,5 +32,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "README.md": readme,
     ".env.example": env_example,
     "docs/settings.md": settings_page,
+    "docs/errors.md": errors_page,
+    "docs/events.md": events_page,
     "docs/openapi.json": document,
 }
