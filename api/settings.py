@@ -50,10 +50,10 @@ class ApiSettings(SharedSettings):
     """Maximum number of jobs that wait or run at once; more are refused with 503."""
 
     retention_hours: float = Field(default=24, gt=0)
-    """How long a job, its texts and its audio are kept after its end."""
+    """Time that a job, its texts and its audio are kept after its end."""
 
     conversation_ttl_hours: float = Field(default=24, gt=0, le=87_600)
-    """How long a conversation is kept after its last turn."""
+    """Time that a conversation is kept after its last turn."""
 
     @field_validator("api_keys")
     @classmethod

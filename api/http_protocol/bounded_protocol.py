@@ -137,14 +137,14 @@ class BoundedProtocol(HttpToolsProtocol):
         longest.transport.abort()
 
     def _is_listening(self) -> bool:
-        """Whether the client follows a job, and reads what it is sent: one that does not is an ordinary connection."""
+        """True if the client follows a job, and reads what it is sent: one that does not is an ordinary connection."""
         cycle = self._answering
         if cycle is None or cycle.response_complete or not is_listener(cycle.scope):
             return False
         return not (self.flow.write_paused or self.transport.is_closing())
 
     def _is_waiting(self) -> bool:
-        """Whether the server waits for the client: for a head, or for a response to be read. A connection that is
+        """True if the server waits for the client: for a head, or for a response to be read. A connection that is
         closing still has some of it to send."""
         return self._head_timer is not None or self.flow.write_paused or self.transport.is_closing()
 

@@ -1,4 +1,4 @@
-"""How many connections there may be, and the open files that they take.
+"""Limits on the number of connections, and on the open files that they take.
 
 The application needs these numbers too, so this module does not import the server.
 """

@@ -14,5 +14,5 @@ def mark_listener(scope: Scope) -> None:
 
 
 def is_listener(scope: Mapping[str, Any]) -> bool:
-    """Whether a request carries the mark."""
+    """True if a request carries the mark."""
     return bool(scope.get("state", {}).get(_KEY))

@@ -4,7 +4,7 @@ An overridden method that uvicorn no longer calls would switch a limit off in si
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import uvicorn
@@ -43,12 +43,12 @@ _ATTRIBUTES: Mapping[type, frozenset[str]] = {
     FlowControl: frozenset({"write_paused"}),
 }
 
-#: The private calls that the limits rely on: a method, and the names that its code must use.
-_CALLS: Mapping[Callable[..., Any], frozenset[str]] = {
-    HttpToolsProtocol.data_received: frozenset({"feed_data", "send_400_response"}),
-    HttpToolsProtocol.on_message_begin: frozenset({"headers", "url"}),
-    HttpToolsProtocol.on_headers_complete: frozenset({"_start_asgi_task", "pipeline", "appendleft", "pause_reading"}),
-    HttpToolsProtocol.on_response_complete: frozenset({"_start_asgi_task", "pipeline", "pop", "resume_reading"}),
+#: The calls that the limits rely on: the attributes that a method's code must use.
+_CALLS: Mapping[str, frozenset[str]] = {
+    "data_received": frozenset({"feed_data", "send_400_response"}),
+    "on_message_begin": frozenset({"headers", "url"}),
+    "on_headers_complete": frozenset({"_start_asgi_task", "pipeline", "appendleft", "pause_reading"}),
+    "on_response_complete": frozenset({"_start_asgi_task", "pipeline", "pop", "resume_reading"}),
 }
 
 
@@ -78,9 +78,9 @@ def find_differences() -> list[str]:
     for owner, attributes in _ATTRIBUTES.items():
         missing = attributes - _names_in(vars(owner)["__init__"])
         differences += [f"{owner.__name__}.{name}" for name in sorted(missing)]
-    for method, names in _CALLS.items():
-        missing = names - _names_in(method)
-        differences += [f"{name} in {method.__qualname__}" for name in sorted(missing)]
+    for method_name, names in _CALLS.items():
+        missing = names - _names_in(getattr(HttpToolsProtocol, method_name))
+        differences += [f"{name} in HttpToolsProtocol.{method_name}" for name in sorted(missing)]
     return differences
 
 

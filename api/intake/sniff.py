@@ -7,7 +7,7 @@ ACCEPTED_FORMATS = "wav, mp3, m4a, ogg, opus, webm or flac"
 
 
 def is_audio(head: bytes) -> bool:
-    """Whether `head`, the first bytes of a file, begins one of the accepted formats."""
+    """True if `head`, the first bytes of a file, begins one of the accepted formats."""
     return (
         (head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE")
         or head[:4] in (b"OggS", b"fLaC", b"\x1aE\xdf\xa3")  # the last is EBML: WebM and Matroska

@@ -121,7 +121,7 @@ class UploadSlots:
             self._waiters.remove(waiter)
 
     def _is_free(self) -> bool:
-        """Whether there is a slot, if need be that of the upload furthest behind, which is ended."""
+        """True if there is a slot, if need be that of the upload furthest behind, which is ended."""
         if len(self._slots) < self._size:
             return True
         slowest = max(self._slots, key=lambda slot: slot.behind_s)

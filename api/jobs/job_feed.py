@@ -39,7 +39,7 @@ class JobFeed:
 
     @property
     def has_ended(self) -> bool:
-        """Whether no more events will come."""
+        """True if no more events will come."""
         return self._is_closed or (bool(self._events) and self._events[-1].is_last)
 
     def add(self, events: list[JobEvent]) -> None:

@@ -9,7 +9,7 @@ _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 def is_known_host(headers: Headers, hosts: Collection[str]) -> bool:
-    """Whether the Host header has one of these names, in lower case, on any port.
+    """True if the Host header has one of these names, in lower case, on any port.
 
     A page whose own name has been pointed at this machine (DNS rebinding) is same-origin to its browser; only its name
     gives it away.
@@ -22,7 +22,7 @@ def is_known_host(headers: Headers, hosts: Collection[str]) -> bool:
 
 
 def is_cross_site(method: str, headers: Headers, trusted: Collection[str]) -> bool:
-    """Whether a page of another origin makes its reader's browser change something here.
+    """True if a page of another origin makes its reader's browser change something here.
 
     A form can be posted anywhere without a preflight, with the credentials that the browser has stored. Browsers send
     the origin of a request: in Sec-Fetch-Site where the connection is safe or local, and otherwise in Origin. A client

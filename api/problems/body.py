@@ -16,7 +16,7 @@ class ProblemBody(BaseModel):
     type: str = Field(default="about:blank", description="Always about:blank: `code` distinguishes errors.")
     title: str = Field(description="The HTTP status in words.")
     status: int = Field(description="The HTTP status.")
-    detail: str = Field(description="What went wrong, and what to do.")
+    detail: str = Field(description="The fault and its remedy, in a sentence or two.")
     code: str = Field(description="A stable word for programs.")
 
 

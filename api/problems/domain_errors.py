@@ -1,4 +1,4 @@
-"""From a domain error to the problem that a client receives."""
+"""Translation from a domain error to the problem that a client receives."""
 
 import math
 from dataclasses import replace

@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.errors import CascadeError
 
-#: The header of a refusal that ends; the problem's parameter says when.
+#: The header of a refusal that is temporary. Its parameter is the time after which another try may succeed.
 RETRY_AFTER = {"Retry-After": "{retry_after_s}"}
 
 
@@ -21,7 +21,7 @@ class ProblemType:
     """A stable word for programs."""
 
     sentence: str
-    """What went wrong and what to do, for people. Parameters stand in braces, as for `str.format`."""
+    """The fault and its remedy, for people. Parameters stand in braces, as for `str.format`."""
 
     when: str
     """When it is raised, for the list of errors in the documentation."""

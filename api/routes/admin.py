@@ -128,7 +128,7 @@ async def retry(job_id: JobId, services: ServicesDep) -> RetryAccepted:
             raise JobNotFound
         case "not_failed":
             raise Problem(Problems.JOB_NOT_FAILED)
-        case "retry_input_erased":
+        case Problems.RETRY_INPUT_ERASED.code:  # the queue's verdict has the same name
             raise Problem(Problems.RETRY_INPUT_ERASED)
     get_logger().info("job_retried", job=job_id)
     return RetryAccepted(job_id=job_id, status_url=f"/status/{job_id}")

@@ -37,10 +37,10 @@ class StageReadiness(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether a job that is sent now would be served."""
+    """Readiness of the stack: a job that is sent now would be served, or not."""
 
     ready: bool
-    queue: bool = Field(description="Whether Redis answers.")
+    queue: bool = Field(description="True if Redis answers.")
     stages: dict[str, StageReadiness]
 
 

@@ -48,6 +48,15 @@ def test_the_application_is_imported_without_what_only_some_requests_need():
     assert not modules & {"av", "limits", "prometheus_client", "structlog", "rich.console", "uvicorn"}
 
 
+def test_jobs_import_no_web_framework():
+    """Every module of `api.jobs`, on which all protocol adapters stand, loads neither FastAPI nor Starlette."""
+    program = "import importlib, pkgutil, api.jobs as jobs;"
+    program += "[importlib.import_module(f'api.jobs.{each.name}') for each in pkgutil.iter_modules(jobs.__path__)]"
+    _, modules = run(program)
+    assert {"api.jobs.submit", "api.jobs.encoder", "api.jobs.audio_stream"} <= modules
+    assert not modules & {"fastapi", "starlette", "uvicorn", "python_multipart"}
+
+
 def test_importing_the_application_leaves_the_garbage_collector_on():
     """The collector pauses only while the application's modules are imported."""
     printed, _ = run("import gc, api.app; print(gc.isenabled(), gc.get_freeze_count() > 0)")

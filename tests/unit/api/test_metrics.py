@@ -7,6 +7,7 @@ import pytest
 from fakeredis import FakeServer
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.responses.metrics import _COUNTERS
 from shared.queue.keys import BOUNDS_MS, KEYS
 from shared.queue.messages import Claim, Outcome, WorkerInfo
 from shared.queue.queue import Queue
@@ -144,6 +145,23 @@ async def test_foreign_counters_are_skipped(scrape: Scrape, fake_queue: Queue) -
     assert not any(
         name.startswith(("cascade_tasks_done", "cascade_jobs_ended", "cascade_tasks_dead_lettered")) for name in metrics
     )
+
+
+async def test_a_counter_does_not_depend_on_the_order(
+    scrape: Scrape, fake_queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A count that two counters could read belongs to the one with the longer name, in whatever order they are
+    listed."""
+    for field in ("reported:stt_strategy:full", "reported:stt_fallback_reason:silent", "reported:x:y"):
+        await fake_queue.redis.client.hset(KEYS["COUNTS"], field, "3")
+    in_order = await scrape()
+    monkeypatch.setattr("api.responses.metrics._COUNTERS", _COUNTERS[::-1])
+    assert await scrape() == in_order
+    assert {name: in_order[name] for name in in_order if name.startswith(("cascade_stt", "cascade_engine"))} == {
+        'cascade_stt_strategies_total{strategy="full"}': 3,
+        'cascade_stt_fallbacks_total{reason="silent"}': 3,
+        'cascade_engine_events_total{name="x:y"}': 3,
+    }
 
 
 async def test_metrics_fail_without_redis(client: httpx.AsyncClient, fake_redis: FakeServer) -> None:
