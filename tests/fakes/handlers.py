@@ -1,4 +1,4 @@
-"""Handlers with nothing behind them, for tests of the worker's runtime."""
+"""Handlers without an engine, for tests of the worker's runtime."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,19 +10,19 @@ from shared.worker.handler import RecordStep
 
 
 class FakeHandler:
-    """Counts what it is given, and does what the test says."""
+    """Records its claims and does the work that the test passes."""
 
-    def __init__(self, do: Callable[[Claim], Awaitable[Outcome]] | None = None, stage: Stage = "stt") -> None:
+    def __init__(self, work: Callable[[Claim], Awaitable[Outcome]] | None = None, stage: Stage = "stt") -> None:
         self.info = WorkerInfo(stage, "fake", "fake")
-        self.begun: list[Claim] = []
+        self.started: list[Claim] = []
         self.cancelled: list[Claim] = []
-        self._do = do
+        self._work = work or transcribe
 
     async def handle(self, claim: Claim, _record_step: RecordStep) -> Outcome:
-        return await self._watched(claim, self._do(claim) if self._do else _done())
+        return await self._record(claim, self._work(claim))
 
-    async def _watched(self, claim: Claim, work: Awaitable[Outcome]) -> Outcome:
-        self.begun.append(claim)
+    async def _record(self, claim: Claim, work: Awaitable[Outcome]) -> Outcome:
+        self.started.append(claim)
         try:
             return await work
         except asyncio.CancelledError:
@@ -31,24 +31,24 @@ class FakeHandler:
 
 
 class FakeWriter(FakeHandler):
-    """Records its work step by step."""
+    """An LLM handler that records its work step by step."""
 
     def __init__(self, write: Callable[[Claim, RecordStep], Awaitable[Outcome]]) -> None:
         super().__init__(stage="llm")
         self._write = write
 
     async def handle(self, claim: Claim, record_step: RecordStep) -> Outcome:
-        return await self._watched(claim, self._write(claim, record_step))
+        return await self._record(claim, self._write(claim, record_step))
 
 
-async def speak(claim: Claim) -> Outcome:
-    """What the last stage does: each part's output is its input."""
+async def synthesize(claim: Claim) -> Outcome:
+    """Do the work of the TTS stage: each segment's output is its input, and the joined file is the list of them."""
     if claim.part == "join":
         return Outcome({"audio_path": claim.input})
-    return Outcome(
-        part=(int(claim.part or 0), claim.input), events=[SegmentEvent(int(claim.part or 0), 1.0, claim.input)]
-    )
+    index = int(claim.part or 0)
+    return Outcome(part=(index, claim.input), events=[SegmentEvent(index, 1.0, claim.input)])
 
 
-async def _done() -> Outcome:
+async def transcribe(_claim: Claim) -> Outcome:
+    """Do the work of the STT stage without looking at the recording."""
     return Outcome({"transcript": "done"})

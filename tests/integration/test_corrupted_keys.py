@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from fakes.handlers import FakeHandler, FakeWriter, speak
+from fakes.handlers import FakeHandler, FakeWriter, synthesize
 from shared.errors import ModelUnavailable, QueueUnreadable
 from shared.queue.admin import QueueAdmin
 from shared.queue.keys import KEYS
@@ -108,7 +108,7 @@ async def test_damaged_part_numbers_stop_no_worker(driver, queue, redis, field, 
     await queue.submit(job_id, {"route": "llm,tts"}, [(f"llm:{job_id}", "")], max_live=9)
     workers = [
         Worker(queue, handler, max_attempts=2, grace_s=5.0)
-        for handler in (FakeWriter(write), FakeHandler(speak, "tts"), FakeHandler())
+        for handler in (FakeWriter(write), FakeHandler(synthesize, "tts"), FakeHandler())
     ]
     running = [asyncio.create_task(worker.run()) for worker in workers]
     try:

@@ -1,7 +1,6 @@
-"""Tasks that one claim takes together: each is committed, fails or is cancelled on its own."""
+"""Batches of a handler without `handle_batch`: each task of a batch ends separately."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,27 +9,29 @@ from fakes.handlers import FakeHandler
 from shared.errors import NoSpeech, QueueUnavailable
 from shared.queue.keys import KEYS
 from shared.queue.messages import Claim, Outcome
-from support.running_worker import ended, running, until
+from support.running_worker import run_worker, wait_until_ended
+from support.wait import async_wait_until
 
 pytestmark = pytest.mark.redis
 
 
-class BatchHandler(FakeHandler):
-    """Takes up to four tasks at a time, and is done with none before it is let."""
+class GatedHandler(FakeHandler):
+    """Takes up to four tasks at a time, and ends them once the gate is open."""
 
     def __init__(self) -> None:
-        super().__init__(self._wait)
+        super().__init__(self._wait_for_gate)
         self.info = replace(self.info, batch=4)
-        self.may_end = asyncio.Event()
+        self.gate = asyncio.Event()
         self.corrupt: set[str] = set()
-        self.now = self.most = 0
+        self.now = 0
+        self.most = 0
 
-    async def _wait(self, claim: Claim) -> Outcome:
+    async def _wait_for_gate(self, claim: Claim) -> Outcome:
         self.now += 1
         self.most = max(self.most, self.now)
         try:
-            await self.may_end.wait()
-            await asyncio.sleep(0.02)  # all have begun before one is done
+            await self.gate.wait()
+            await asyncio.sleep(0.02)  # all have started before one ends
         finally:
             self.now -= 1
         if claim.job_id in self.corrupt:
@@ -38,113 +39,107 @@ class BatchHandler(FakeHandler):
         return Outcome({"transcript": "done"})
 
 
-async def until_equal(value: Callable[[], int], wanted: int) -> None:
-    async def is_equal() -> bool:
-        return value() == wanted
-
-    await until(is_equal)
-
-
-async def test_a_claim_takes_what_waits_up_to_the_batch(driver, queue):
-    """Ten tasks in three batches, none of which is begun before the one before it has ended."""
-    handler = BatchHandler()
-    handler.may_end.set()
+async def test_waiting_tasks_are_claimed_in_batches(driver, queue):
+    """Ten tasks are claimed in three batches of up to four, one after the other."""
+    handler = GatedHandler()
+    handler.gate.set()
     jobs = [await driver.submit() for _ in range(10)]
-    async with running(queue, handler):
+    async with run_worker(queue, handler):
         for job_id in jobs:
-            assert (await ended(queue, job_id)).attempts == {"stt": 1}
+            assert (await wait_until_ended(queue, job_id)).attempts == {"stt": 1}
     assert handler.most == 4
     assert driver.places() == {}
 
 
-async def test_a_full_batch_leaves_the_rest_to_others(driver, queue):
-    """While it computes it claims nothing more."""
-    handler = BatchHandler()
+async def test_full_batch_leaves_the_rest_to_other_workers(driver, queue):
+    """A worker whose batch is running claims no more, and another worker takes the rest."""
+    handler = GatedHandler()
     jobs = [await driver.submit() for _ in range(6)]
-    async with running(queue, handler):
-        await until_equal(lambda: handler.now, 4)
+    async with run_worker(queue, handler):
+        await async_wait_until(lambda: handler.now == 4)
         await asyncio.sleep(0.2)
         assert driver.redis.llen(KEYS["QUEUE"] + "stt") == 2
-        async with running(queue, second := BatchHandler()):
-            await until_equal(lambda: second.now, 2)
-            handler.may_end.set()
-            second.may_end.set()
+        async with run_worker(queue, second := GatedHandler()):
+            await async_wait_until(lambda: second.now == 2)
+            handler.gate.set()
+            second.gate.set()
             for job_id in jobs:
-                assert (await ended(queue, job_id)).status == "completed"
+                assert (await wait_until_ended(queue, job_id)).status == "completed"
 
 
-async def test_one_that_comes_alone_is_begun_at_once(driver, queue, monkeypatch):
-    """There is no list to linger for, and nothing more is asked for."""
+async def test_batch_does_not_wait_for_more_jobs(driver, queue, monkeypatch):
+    """A task that arrives alone is started at once, without a request for more tasks."""
     monkeypatch.setattr(queue, "claim_more", None)
-    handler = BatchHandler()
-    handler.may_end.set()
-    async with running(queue, handler):
+    handler = GatedHandler()
+    handler.gate.set()
+    async with run_worker(queue, handler):
         job_id = await driver.submit()
-        assert (await ended(queue, job_id)).status == "completed"
-        assert [claim.waiting for claim in handler.begun] == [0]
+        assert (await wait_until_ended(queue, job_id)).status == "completed"
+        assert [claim.waiting for claim in handler.started] == [0]
 
 
-async def test_a_corrupt_member_harms_no_other(driver, queue):
-    """It fails, the others complete."""
-    handler = BatchHandler()
+async def test_failed_task_leaves_the_others_of_its_batch(driver, queue):
+    """A task that fails does not keep the other tasks of its batch from completing."""
+    handler = GatedHandler()
     jobs = [await driver.submit() for _ in range(3)]
     handler.corrupt = {jobs[1]}
-    async with running(queue, handler):
-        await until_equal(lambda: handler.now, 3)
-        handler.may_end.set()
-        statuses = [(await ended(queue, job_id)).status for job_id in jobs]
+    async with run_worker(queue, handler):
+        await async_wait_until(lambda: handler.now == 3)
+        handler.gate.set()
+        statuses = [(await wait_until_ended(queue, job_id)).status for job_id in jobs]
     assert statuses == ["completed", "failed", "completed"]
 
 
-async def test_a_cancelled_member_harms_no_other(driver, queue):
-    """Its own work is ended while the others go on."""
-    handler = BatchHandler()
+async def test_cancelled_task_leaves_the_others_of_its_batch(driver, queue):
+    """Cancelling one job of a batch cancels its own handler call only."""
+    handler = GatedHandler()
     jobs = [await driver.submit() for _ in range(3)]
-    async with running(queue, handler):
-        await until_equal(lambda: handler.now, 3)
+    async with run_worker(queue, handler):
+        await async_wait_until(lambda: handler.now == 3)
         await queue.cancel(jobs[0])
-        await until_equal(lambda: len(handler.cancelled), 1)
+        await async_wait_until(lambda: len(handler.cancelled) == 1)
         assert [claim.job_id for claim in handler.cancelled] == [jobs[0]]
-        handler.may_end.set()
-        statuses = [(await ended(queue, job_id)).status for job_id in jobs]
+        handler.gate.set()
+        statuses = [(await wait_until_ended(queue, job_id)).status for job_id in jobs]
     assert statuses == ["cancelled", "completed", "completed"]
     assert driver.places() == {}
 
 
-async def test_a_batch_whose_worker_dies_is_somebody_elses(driver, queue):
-    """Each of its tasks is begun once more and committed once; what the dead one would still say is stale."""
+async def test_batch_of_a_dead_worker_is_run_by_another(driver, queue):
+    """Each task of a dead worker's batch is run once more and committed once; the dead worker's commits are stale."""
     jobs = [await driver.submit() for _ in range(3)]
     first = await driver.claim("stt-dead")
-    dead = [first, *await queue.claim_more("stt-dead", "stt", ["one", "two", "three"])]
-    assert [claim.job_id for claim in dead] == jobs
-    assert [claim.waiting for claim in dead] == [2, 1, 0]
+    claims = [first, *await queue.claim_more("stt-dead", "stt", ["one", "two", "three"])]
+    assert [claim.job_id for claim in claims] == jobs
+    assert [claim.waiting for claim in claims] == [2, 1, 0]
     driver.expire_lease("stt-dead")
-    handler = BatchHandler()
-    handler.may_end.set()
-    async with running(queue, handler):
+    handler = GatedHandler()
+    handler.gate.set()
+    async with run_worker(queue, handler):
         for job_id in jobs:
-            assert (await ended(queue, job_id)).attempts == {"stt": 2}
-    for claim in dead:
+            assert (await wait_until_ended(queue, job_id)).attempts == {"stt": 2}
+    for claim in claims:
         assert await queue.commit("stt-dead", claim, Outcome()) == "stale"
 
 
-async def test_what_a_lost_reply_brought_is_found_again(driver, queue, monkeypatch):
-    """The connection breaks when more has been claimed: it is in the worker's hands, and is begun from there."""
-    whole, broken = queue.claim_more, []
+async def test_batch_of_a_lost_reply_is_run(driver, queue, monkeypatch):
+    """Tasks whose claim was lost with the connection are held by the worker, which starts them from there."""
+    claim_more = queue.claim_more
+    lost: list[Claim] = []
 
-    async def lose(*args: object) -> list[Claim]:
-        claims: list[Claim] = await whole(*args)
-        if not broken:
-            broken.extend(claims)
+    async def lose_first_reply(*args: object) -> list[Claim]:
+        claims: list[Claim] = await claim_more(*args)
+        if not lost:
+            lost.extend(claims)
             raise QueueUnavailable
         return claims
 
-    monkeypatch.setattr(queue, "claim_more", lose)
+    monkeypatch.setattr(queue, "claim_more", lose_first_reply)
     jobs = [await driver.submit() for _ in range(4)]
-    handler = BatchHandler()
-    handler.may_end.set()
-    async with running(queue, handler):
+    handler = GatedHandler()
+    handler.gate.set()
+    async with run_worker(queue, handler):
         for job_id in jobs:
-            assert (await ended(queue, job_id)).status == "completed"
-    assert len(broken) == 3
+            assert (await wait_until_ended(queue, job_id)).status == "completed"
+    assert len(lost) == 3
     assert driver.places() == {}

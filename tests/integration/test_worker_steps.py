@@ -1,13 +1,11 @@
-"""A worker that records its work step by step, whatever happens between two of them."""
+"""Partial commits: a worker that records its work step by step, and failures between two steps."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
 
-from fakes.handlers import FakeHandler, FakeWriter, speak
+from fakes.handlers import FakeHandler, FakeWriter, synthesize
 from shared.errors import ModelUnavailable, UnknownVoice
 from shared.queue.events import TextEvent
 from shared.queue.keys import KEYS
@@ -15,15 +13,15 @@ from shared.queue.messages import Claim, Outcome
 from shared.queue.queue import Queue
 from shared.queue.stages import task_name
 from shared.worker.handler import RecordStep
-from shared.worker.worker import Worker
-from support.running_worker import ended, until
+from support.running_worker import run_workers, wait_until_ended
+from support.wait import async_wait_until
 
 pytestmark = pytest.mark.redis
 
 
 @pytest.fixture(autouse=True)
-def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits here for what comes later."""
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the backoff, the blocking claim and the sweep's interval."""
     monkeypatch.setattr("shared.worker.backoff.BACKOFF_S", 0.001)
     monkeypatch.setattr("shared.queue.queue.BLOCK_S", 0.05)
     monkeypatch.setattr("shared.worker.worker.SWEEP_S", 0.1)
@@ -32,38 +30,26 @@ def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
 WORDS = ["one", "two", "three", "four", "five"]
 
 
-def say(*words: str) -> Outcome:
+def step_of(*words: str) -> Outcome:
+    """A step that queues each word as a segment."""
     return Outcome(parts=("tts", words), events=[TextEvent(word) for word in words])
 
 
 async def write(_claim: Claim, record_step: RecordStep) -> Outcome:
     for word in WORDS:
-        await record_step(say(word))
+        await record_step(step_of(word))
     return Outcome({"response": " ".join(WORDS)}, parts=("tts", []))
 
 
-@asynccontextmanager
-async def running(queue: Queue, *handlers: FakeHandler) -> AsyncIterator[list[Worker]]:
-    """Workers at work, stopped at the end of the block."""
-    workers = [Worker(queue, handler, concurrency=2, max_attempts=5, grace_s=5.0) for handler in handlers]
-    tasks = [asyncio.create_task(worker.run()) for worker in workers]
-    try:
-        yield workers
-    finally:
-        for worker in workers:
-            worker.stop()
-        await asyncio.wait_for(asyncio.gather(*tasks), 20)
-
-
-async def ask(queue: Queue) -> str:
-    """A job whose answer is to be written."""
+async def submit(queue: Queue) -> str:
+    """Submit a job for the LLM stage; its id."""
     job_id = uuid4().hex
     await queue.submit(job_id, {"route": "llm,tts"}, [(task_name("llm", job_id), "")], max_live=9)
     return job_id
 
 
-async def heard(queue: Queue, job_id: str) -> list[str]:
-    """The text, as somebody has it at the end who follows the events."""
+async def followed_words(queue: Queue, job_id: str) -> list[str]:
+    """The answer of a client that follows the events: a restart discards the words before it."""
     words: list[str] = []
     for event in await queue.events(job_id):
         words = (
@@ -72,13 +58,14 @@ async def heard(queue: Queue, job_id: str) -> list[str]:
     return words
 
 
-async def test_steps_that_are_said_while_redis_is_killed_are_each_recorded_once(own_redis):
-    """It dies between two of them and comes back: the answer is whole, and no word is doubled."""
-    queue, written = Queue.connect(own_redis.url), asyncio.Event()
+async def test_steps_during_a_killed_redis_are_each_recorded_once(own_redis):
+    """An answer during which Redis is killed and restarted twice is complete, without a repeated word."""
+    queue = Queue.connect(own_redis.url)
+    written = asyncio.Event()
 
     async def write_through_outages(claim: Claim, record_step: RecordStep) -> Outcome:
         for number, word in enumerate(WORDS):
-            step = asyncio.create_task(record_step(say(word)))
+            step = asyncio.create_task(record_step(step_of(word)))
             if number in (1, 3):
                 own_redis.kill()
                 await asyncio.sleep(0.6)
@@ -87,86 +74,88 @@ async def test_steps_that_are_said_while_redis_is_killed_are_each_recorded_once(
         written.set()
         return Outcome({"response": " ".join(WORDS)}, parts=("tts", []))
 
-    job_id = await ask(queue)
-    async with running(queue, FakeWriter(write_through_outages), FakeHandler(speak, "tts")):
+    job_id = await submit(queue)
+    async with run_workers(queue, FakeWriter(write_through_outages), FakeHandler(synthesize, "tts"), concurrency=2):
         await asyncio.wait_for(written.wait(), 20)
-        job = await ended(queue, job_id)
+        job = await wait_until_ended(queue, job_id)
     assert job.audio_path == '["one","two","three","four","five"]'
-    assert await heard(queue, job_id) == WORDS
+    assert await followed_words(queue, job_id) == WORDS
     await queue.close()
 
 
-async def test_an_attempt_that_fails_in_the_middle_is_made_anew(driver, queue):
-    """The model broke off: what it had said is taken back, and the next answer stands alone."""
+async def test_attempt_that_fails_in_the_middle_is_restarted(driver, queue):
+    """An answer that breaks off is discarded, and the next attempt's answer replaces it."""
 
     async def break_off(claim: Claim, record_step: RecordStep) -> Outcome:
         if claim.attempt > 2:
             return await write(claim, record_step)
-        await record_step(say("once", "upon"))
+        await record_step(step_of("once", "upon"))
         raise ModelUnavailable
 
-    job_id = await ask(queue)
-    async with running(queue, FakeWriter(break_off), FakeHandler(speak, "tts")):
-        job = await ended(queue, job_id)
+    job_id = await submit(queue)
+    async with run_workers(queue, FakeWriter(break_off), FakeHandler(synthesize, "tts"), concurrency=2):
+        job = await wait_until_ended(queue, job_id)
     assert job.audio_path == '["one","two","three","four","five"]'
-    assert await heard(queue, job_id) == WORDS
+    assert await followed_words(queue, job_id) == WORDS
     assert [event["first"] for event in await queue.events(job_id) if event["event"] == "restarted"] == [2, 4]
     assert driver.places() == {}
 
 
-async def test_a_paused_worker_stops_at_its_next_step(driver, queue):
-    """Its work has been taken away meanwhile, and another has done it."""
-    begun, go_on = asyncio.Event(), asyncio.Event()
+async def test_paused_worker_stops_at_its_next_step(driver, queue):
+    """A paused worker whose task was reclaimed is cancelled at its next step, and another attempt completes."""
+    paused = asyncio.Event()
+    go_on = asyncio.Event()
 
     async def pause(claim: Claim, record_step: RecordStep) -> Outcome:
-        if begun.is_set():
+        if paused.is_set():
             return await write(claim, record_step)
-        await record_step(say("zero"))
-        begun.set()
+        await record_step(step_of("zero"))
+        paused.set()
         await go_on.wait()
-        await record_step(say("late"))
-        raise AssertionError("it goes on")
+        await record_step(step_of("late"))
+        raise AssertionError("the attempt went on")
 
-    job_id = await ask(queue)
+    job_id = await submit(queue)
     writer = FakeWriter(pause)
-    async with running(queue, writer, FakeHandler(speak, "tts")) as workers:
-        await asyncio.wait_for(begun.wait(), 20)
-        with driver.redis.pipeline() as sweep:  # what it does to a worker whose lease has run out
+    async with run_workers(queue, writer, FakeHandler(synthesize, "tts"), concurrency=2) as workers:
+        await asyncio.wait_for(paused.wait(), 20)
+        with driver.redis.pipeline() as sweep:  # its effect on a worker whose lease has expired
             task = task_name("llm", job_id)
             sweep.lrem(KEYS["HELD"] + workers[0].name, 1, task)
             sweep.hdel(KEYS["TASKS"] + job_id, f"token:{task}", f"worker:{task}")
             sweep.rpush(KEYS["QUEUE"] + "llm", task)
             sweep.execute()
         go_on.set()
-        job = await ended(queue, job_id)
-        await until(lambda: _truth(writer.cancelled))
+        job = await wait_until_ended(queue, job_id)
+        await async_wait_until(lambda: writer.cancelled)
     assert job.audio_path == '["one","two","three","four","five"]'
-    assert await heard(queue, job_id) == WORDS
+    assert await followed_words(queue, job_id) == WORDS
 
 
-async def test_a_writer_whose_job_has_failed_stops_at_its_next_step(driver, queue):
-    """One of its sentences cannot be spoken: nobody needs the others."""
+async def test_writer_of_a_failed_job_stops_at_its_next_step(driver, queue):
+    """An answer of which one segment cannot be synthesized is not written to its end."""
 
     async def write_on(_claim: Claim, record_step: RecordStep) -> Outcome:
         for _ in range(1000):
-            await record_step(say("word"))
+            await record_step(step_of("word"))
             await asyncio.sleep(0.02)
-        raise AssertionError("it goes on")
+        raise AssertionError("the attempt went on")
 
     async def refuse(_claim: Claim) -> Outcome:
         raise UnknownVoice
 
-    job_id = await ask(queue)
-    writer, voice = FakeWriter(write_on), FakeHandler(refuse, "tts")
-    async with running(queue, writer, voice):
-        job = await ended(queue, job_id)
-        await until(lambda: _truth(writer.cancelled))
+    job_id = await submit(queue)
+    writer = FakeWriter(write_on)
+    synthesizer = FakeHandler(refuse, "tts")
+    async with run_workers(queue, writer, synthesizer, concurrency=2):
+        job = await wait_until_ended(queue, job_id)
+        await async_wait_until(lambda: writer.cancelled)
     assert (job.status, job.error.code if job.error else None) == ("failed", "unknown_voice")
     assert (await queue.events(job_id))[-1]["event"] == "failed"
 
 
-async def test_an_answer_of_which_redis_has_lost_a_step_is_made_anew(driver, queue):
-    """With its last second. The worker learns of it when it has done its work, and does it again."""
+async def test_answer_of_which_redis_lost_a_step_is_restarted(driver, queue):
+    """An answer of which Redis has lost a step with its last second is not committed, and is written again."""
 
     async def write_and_lose(claim: Claim, record_step: RecordStep) -> Outcome:
         outcome = await write(claim, record_step)
@@ -174,12 +163,8 @@ async def test_an_answer_of_which_redis_has_lost_a_step_is_made_anew(driver, que
             driver.redis.hincrby(KEYS["TASKS"] + claim.job_id, f"steps:{claim.task}", -1)
         return outcome
 
-    job_id = await ask(queue)
-    async with running(queue, FakeWriter(write_and_lose), FakeHandler(speak, "tts")):
-        job = await ended(queue, job_id)
+    job_id = await submit(queue)
+    async with run_workers(queue, FakeWriter(write_and_lose), FakeHandler(synthesize, "tts"), concurrency=2):
+        job = await wait_until_ended(queue, job_id)
     assert (job.audio_path, job.attempts["llm"]) == ('["one","two","three","four","five"]', 2)
-    assert await heard(queue, job_id) == WORDS
-
-
-async def _truth(value: object) -> object:
-    return value
+    assert await followed_words(queue, job_id) == WORDS
