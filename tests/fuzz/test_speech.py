@@ -4,7 +4,6 @@ import io
 import json
 import string
 import wave
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InputError
-from shared.storage.local import LocalStorage
+from support.segments import store_segments
 from tts_worker.engine import Speech
 from tts_worker.engines.piper.download import installed_voice
 from tts_worker.engines.piper.voice import BrokenVoice, open_voice
 from tts_worker.sanitize import MAX_CHARS, sanitize_for_engine
-from tts_worker.wav import OpenSegment, encode, join
+from tts_worker.wav import encode, join
 
 TINY_PIPER = Path(__file__).parents[1] / "speech_models" / "tiny-piper" / "en_US-fixture-low.onnx"
 RATES_HZ = st.sampled_from([8000, 16_000, 22_050, 44_100, 48_000]) | st.integers(1000, 192_000)
@@ -62,13 +61,6 @@ def read_wav(data: bytes) -> tuple[int, np.ndarray]:
         return file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), np.int16)
 
 
-def store_segments(folder: Path, speeches: list[Speech]) -> list[OpenSegment]:
-    """Store each speech as a segment of one job, and return the functions that open them."""
-    storage = LocalStorage(folder)
-    names = [storage.write_segment("job", index, "token", encode(speech)) for index, speech in enumerate(speeches)]
-    return [partial(storage.open_segment, name) for name in names]
-
-
 @given(SAMPLES, RATES_HZ)
 def test_encoding_keeps_every_sample(samples: np.ndarray, rate_hz: int) -> None:
     """Encoded speech has the same samples and rate when another program reads it."""
@@ -84,7 +76,7 @@ def test_joining_keeps_every_sample(
     """Joined segments have all samples of each in order, and the returned duration is the file's."""
     speeches = [Speech(segment, rate_hz) for segment in segments]
     joined = io.BytesIO()
-    duration_s = join(store_segments(tmp_path_factory.mktemp("segments"), speeches), joined)
+    duration_s = join(store_segments(tmp_path_factory.mktemp("segments"), *speeches), joined)
     read_rate_hz, samples = read_wav(joined.getvalue())
     assert read_rate_hz == rate_hz
     assert np.array_equal(samples, np.concatenate(segments))
@@ -98,7 +90,7 @@ def test_segments_of_several_rates_keep_their_length(
     """Joined segments of several rates are one valid file, as long as its parts to within a sample each."""
     speeches = [Speech(samples, rate_hz) for samples, rate_hz in segments]
     joined = io.BytesIO()
-    duration_s = join(store_segments(tmp_path_factory.mktemp("segments"), speeches), joined)
+    duration_s = join(store_segments(tmp_path_factory.mktemp("segments"), *speeches), joined)
     rate_hz, samples = read_wav(joined.getvalue())
     assert duration_s == pytest.approx(samples.size / rate_hz)
     exact_s = sum(samples.size / rate_hz for samples, rate_hz in segments)

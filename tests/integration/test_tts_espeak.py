@@ -1,4 +1,4 @@
-"""The real eSpeak library, in this process."""
+"""The eSpeak engine with the real library, in this process."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,13 +16,13 @@ from tts_worker.settings import TtsSettings
 TEXT = "Turn on the lights in the kitchen."
 
 
-def loaded(voice: str = "en-us", speed: float = 1.0) -> TtsEngine:
+def load(voice: str = "en-us", speed: float = 1.0) -> TtsEngine:
     return espeak.load(TtsSettings(tts_engine="espeak", tts_voice=voice, tts_speed=speed))
 
 
 @pytest.fixture(scope="module")
 def engine() -> TtsEngine:
-    return loaded()
+    return load()
 
 
 def seconds(speech: Speech) -> float:
@@ -33,7 +33,7 @@ def loudness(speech: Speech) -> float:
     return float(np.sqrt(np.mean(speech.samples.astype(float) ** 2)))
 
 
-def test_it_speaks(engine: TtsEngine) -> None:
+def test_sentence_becomes_speech(engine: TtsEngine) -> None:
     """A sentence becomes audible speech of a sentence's length."""
     speech = engine.synthesize(TEXT, None, None)
     assert speech.samples.dtype == np.int16
@@ -45,65 +45,69 @@ def test_it_speaks(engine: TtsEngine) -> None:
 
 def test_more_text_is_longer_speech(engine: TtsEngine) -> None:
     """Three times the text takes about three times as long."""
-    once, thrice = engine.synthesize(TEXT, None, None), engine.synthesize(f"{TEXT} " * 3, None, None)
+    once = engine.synthesize(TEXT, None, None)
+    thrice = engine.synthesize(f"{TEXT} " * 3, None, None)
     assert 2.5 < seconds(thrice) / seconds(once) < 3.5
 
 
-def test_speed_changes_the_pace() -> None:
-    """TTS_SPEED=2 halves the time, and engines of different speeds do not disturb each other."""
-    slow, fast = loaded(speed=0.75), loaded(speed=2.0)
-    usual = seconds(loaded().synthesize(TEXT, None, None))
+def test_speed_changes_the_duration() -> None:
+    """TTS_SPEED=2 halves the duration, and engines of different speeds do not affect each other."""
+    slow = load(speed=0.75)
+    fast = load(speed=2.0)
+    usual = seconds(load().synthesize(TEXT, None, None))
     assert seconds(fast.synthesize(TEXT, None, None)) < 0.65 * usual
     assert seconds(slow.synthesize(TEXT, None, None)) > 1.2 * usual
 
 
-def test_language_chooses_the_voice(engine: TtsEngine) -> None:
-    """A German answer is spoken by the German voice, which needs another time for the same letters."""
+def test_language_selects_the_voice(engine: TtsEngine) -> None:
+    """A German text is synthesized with the German voice, whose duration for the same letters differs."""
     german = engine.synthesize("Schalte das Licht in der Küche an.", "de", None)
     english = engine.synthesize("Schalte das Licht in der Küche an.", "en", None)
     assert abs(seconds(german) - seconds(english)) > 0.05 * seconds(english)
 
 
-def test_the_operators_english_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who chose en-gb hears it for every English answer, and who chose nothing hears en-us."""
+def test_configured_english_voice_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A configured en-gb is used for every English text; without a configured voice it is en-us."""
     voices = []
     synthesize = EspeakLibrary.synthesize
 
-    def noted(library: EspeakLibrary, text: str, voice: str, words_per_minute: int, pitch: int) -> NDArray[np.int16]:
+    def record(library: EspeakLibrary, text: str, voice: str, words_per_minute: int, pitch: int) -> NDArray[np.int16]:
         voices.append(voice)
         return synthesize(library, text, voice, words_per_minute, pitch)
 
-    british, american, german = loaded("en-gb"), loaded(), loaded("de")
-    monkeypatch.setattr(EspeakLibrary, "synthesize", noted)
+    british = load("en-gb")
+    american = load()
+    german = load("de")
+    monkeypatch.setattr(EspeakLibrary, "synthesize", record)
     for engine, language in ((british, "en"), (british, None), (american, "en"), (german, "en")):
         engine.synthesize(TEXT, language, None)
     assert voices == ["gmw/en", "gmw/en", "gmw/en-US", "gmw/en-US"]
 
 
-def test_an_unknown_language_falls_back(engine: TtsEngine) -> None:
-    """A language that eSpeak does not speak is spoken by the default voice, and the log says so."""
+def test_unsupported_language_uses_the_default_voice(engine: TtsEngine) -> None:
+    """A language without a voice is synthesized with the default voice, and a warning is logged."""
     with capture_logs() as logs:
         speech = engine.synthesize(TEXT, "tl", None)
     assert loudness(speech) > 500
     assert [entry["event"] for entry in logs] == ["language_unsupported"]
 
 
-def test_a_request_may_name_a_voice(engine: TtsEngine) -> None:
-    """`voice` is a language tag, in either spelling, and wins over the text's language."""
+def test_request_may_name_a_voice(engine: TtsEngine) -> None:
+    """A request's voice is a language tag in either spelling, and is used instead of the text's language."""
     french = engine.synthesize("Allume la lumière.", "en", "fr")
     assert seconds(engine.synthesize("Allume la lumière.", None, "fr_FR")) == pytest.approx(seconds(french), rel=0.02)
 
 
 @pytest.mark.parametrize("voice", ["klatt", "gmw/en", "en-us+f3", "../en", "xx", "en_US-lessac-medium", "fo"])
-def test_an_unknown_voice_is_refused(engine: TtsEngine, voice: str) -> None:
-    """Only tags of voices that can speak are taken; names that leave the library broken or silent never reach it."""
+def test_unknown_voice_is_rejected(engine: TtsEngine, voice: str) -> None:
+    """Names other than tags of working voices are rejected: with them the library would be broken or silent."""
     with pytest.raises(UnknownVoice):
         engine.synthesize(TEXT, None, voice)
     assert loudness(engine.synthesize(TEXT, None, None)) > 500
 
 
-def test_every_listed_voice_speaks(engine: espeak.EspeakEngine) -> None:
-    """No tag that a caller may choose is a silent one."""
+def test_every_listed_voice_is_audible(engine: espeak.EspeakEngine) -> None:
+    """Each tag that a request may name has an audible voice."""
     silent = [
         tag for tag in espeak.espeak_library().voices if seconds(engine.synthesize("Hello 1 2 3.", None, tag)) < 0.3
     ]
@@ -122,51 +126,52 @@ def test_every_listed_voice_speaks(engine: espeak.EspeakEngine) -> None:
         ("pt_BR", "pt-br"),
     ],
 )
-def test_the_default_voice_is_a_language(voice: str, model: str) -> None:
-    """Of a Piper voice's name, which TTS_VOICE is by default, the language is kept; a tag is taken as it is."""
-    assert loaded(voice).model == model
+def test_default_voice_is_a_language(voice: str, model: str) -> None:
+    """A Piper voice as the default, as in the default of TTS_VOICE, becomes its language; a tag is used as it is."""
+    assert load(voice).model == model
 
 
-@pytest.mark.parametrize("voice", ["nonsense", "xx_YY-nobody-low", "voices/en.onnx", ""])
-def test_a_voice_without_language_stops_the_start(voice: str) -> None:
-    """A default voice that cannot be spoken is an error at the start, naming the variable."""
+@pytest.mark.parametrize("voice", ["nonsense", "xx_YY-unknown-low", "voices/en.onnx", ""])
+def test_default_voice_without_a_language_stops_the_start(voice: str) -> None:
+    """A default voice that eSpeak does not have stops the start with an error that names the variable."""
     with pytest.raises(StartupError, match="TTS_VOICE"):
-        loaded(voice)
+        load(voice)
 
 
-def test_threads_take_turns(engine: TtsEngine) -> None:
-    """Four threads at once neither crash the library nor get each other's speech."""
+def test_concurrent_threads_take_turns(engine: TtsEngine) -> None:
+    """Four threads at once neither crash the library nor receive each other's speech."""
     texts = ["One.", TEXT, f"{TEXT} {TEXT}", "What time is it?"] * 10
-    alone = {text: seconds(engine.synthesize(text, None, None)) for text in set(texts)}
+    expected_s = {text: seconds(engine.synthesize(text, None, None)) for text in set(texts)}
     with ThreadPoolExecutor(4) as pool:
-        spoken = list(pool.map(lambda text: seconds(engine.synthesize(text, None, None)), texts))
-    for text, length_s in zip(texts, spoken, strict=True):
-        assert length_s == pytest.approx(alone[text], rel=0.03)
+        durations_s = list(pool.map(lambda text: seconds(engine.synthesize(text, None, None)), texts))
+    for text, duration_s in zip(texts, durations_s, strict=True):
+        assert duration_s == pytest.approx(expected_s[text], rel=0.03)
 
 
 @pytest.mark.parametrize(
     "text", ["", "  ", "…", "\0", "\x01400S", "🙂", "日本語", "half \ud800 pair", "<speak><break/>"]
 )
-def test_strange_text_does_no_harm(engine: TtsEngine, text: str) -> None:
-    """Whatever a model writes, the next sentence is spoken as ever."""
+def test_unusual_text_does_not_break_the_engine(engine: TtsEngine, text: str) -> None:
+    """After a text of control characters, emoji or markup, the next sentence is synthesized as usual."""
     usual = seconds(engine.synthesize(TEXT, None, None))
     assert engine.synthesize(text, None, None).samples.size
     assert seconds(engine.synthesize(TEXT, None, None)) == pytest.approx(usual, rel=0.02)
 
 
-def test_nothing_after_a_nul_is_lost(engine: TtsEngine) -> None:
-    """A NUL byte does not end the sentence."""
-    whole, cut = engine.synthesize(f"{TEXT}\0{TEXT}", None, None), engine.synthesize(TEXT, None, None)
-    assert seconds(whole) > 1.8 * seconds(cut)
+def test_text_after_a_nul_is_synthesized(engine: TtsEngine) -> None:
+    """A NUL character does not end the text."""
+    whole = engine.synthesize(f"{TEXT}\0{TEXT}", None, None)
+    half = engine.synthesize(TEXT, None, None)
+    assert seconds(whole) > 1.8 * seconds(half)
 
 
-def test_a_long_text_is_spoken_whole(engine: TtsEngine) -> None:
-    """Five thousand words are twenty minutes of speech, all of them."""
+def test_long_text_is_synthesized_whole(engine: TtsEngine) -> None:
+    """Five thousand words become about twenty minutes of speech."""
     assert 1_000 < seconds(engine.synthesize(("turn on the lights now " * 1_000).strip(), None, None)) < 2_000
 
 
-def test_an_endless_text_is_refused(engine: TtsEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A text that would be spoken for hours is stopped half-way, and the engine goes on working."""
+def test_endless_text_is_rejected(engine: TtsEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text with hours of speech is stopped half-way with an error, and the engine continues to work."""
     monkeypatch.setattr("tts_worker.engines.espeak.library.MAX_SPEECH_S", 60)
     with pytest.raises(InputError):
         engine.synthesize("9 " * 2_000, None, None)
@@ -174,26 +179,26 @@ def test_an_endless_text_is_refused(engine: TtsEngine, monkeypatch: pytest.Monke
     assert seconds(engine.synthesize(TEXT, None, None)) < 5
 
 
-def test_the_voices_of_languages_are_tags(monkeypatch: pytest.MonkeyPatch) -> None:
-    """TTS_VOICES names them as TTS_VOICE does: tags, or Piper voices of which the language is kept."""
-    spoken = []
+def test_configured_voices_are_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TTS_VOICES names voices as TTS_VOICE does: tags, or Piper voices, of which the language is used."""
+    voices = []
     synthesize = EspeakLibrary.synthesize
 
-    def noted(library: EspeakLibrary, text: str, voice: str, words_per_minute: int, pitch: int) -> NDArray[np.int16]:
-        spoken.append(voice)
+    def record(library: EspeakLibrary, text: str, voice: str, words_per_minute: int, pitch: int) -> NDArray[np.int16]:
+        voices.append(voice)
         return synthesize(library, text, voice, words_per_minute, pitch)
 
     settings = TtsSettings(tts_engine="espeak", tts_voice="en-us", tts_voices="de=de_DE-thorsten-medium,en=en-GB")
-    monkeypatch.setattr(EspeakLibrary, "synthesize", noted)
+    monkeypatch.setattr(EspeakLibrary, "synthesize", record)
     engine = espeak.load(settings)
-    assert sorted(spoken) == ["gmw/de", "gmw/en", "gmw/en-US"], "a voice is not warm"
-    spoken.clear()
+    assert sorted(voices) == ["gmw/de", "gmw/en", "gmw/en-US"], "a voice is not warm"
+    voices.clear()
     for voice in ("de_DE-thorsten-medium", "en-GB", None):
         engine.synthesize(TEXT, None, voice)
-    assert spoken == ["gmw/de", "gmw/en", "gmw/en-US"]
+    assert voices == ["gmw/de", "gmw/en", "gmw/en-US"]
 
 
-def test_a_voice_of_a_language_that_is_unknown_stops_the_start() -> None:
-    """The message names the variable and the voice."""
-    with pytest.raises(StartupError, match="TTS_VOICES names xx-nobody"):
-        espeak.load(TtsSettings(tts_engine="espeak", tts_voice="en-us", tts_voices="de=xx-nobody"))
+def test_unknown_configured_voice_stops_the_start() -> None:
+    """An unknown voice in TTS_VOICES stops the start with an error that names the variable and the voice."""
+    with pytest.raises(StartupError, match="TTS_VOICES names xx-unknown"):
+        espeak.load(TtsSettings(tts_engine="espeak", tts_voice="en-us", tts_voices="de=xx-unknown"))

@@ -1,4 +1,4 @@
-"""What the voices say can be understood: a speech recognizer listens."""
+"""Intelligibility of the voices, measured with a speech recognizer."""
 
 import io
 import wave
@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support.segments import store_segments
 from tts_worker.child import load_in_child
 from tts_worker.engine import Speech
 from tts_worker.settings import TtsSettings
-from tts_worker.wav import encode, join
+from tts_worker.wav import join
 
 pocketsphinx = pytest.importorskip("pocketsphinx")
 pytestmark = pytest.mark.models
@@ -19,18 +20,15 @@ TINY_VOICE = Path(__file__).parents[1] / "speech_models" / "tiny-piper" / "en_US
 RATE_HZ = 16_000
 
 
-def heard(speech: Speech, folder: Path) -> set[str]:
-    """The words that pocketsphinx makes out. `join` brings the speech to its rate, as it would within a job."""
+def recognized_words(speech: Speech, folder: Path) -> set[str]:
+    """The words that pocketsphinx recognizes. `join` resamples the speech to its rate, as in a job."""
     quarter_second = Speech(np.zeros(RATE_HZ // 4, np.int16), RATE_HZ)
-    segments = [folder / "0.wav", folder / "1.wav", folder / "2.wav"]
-    for segment, content in zip(segments, (quarter_second, speech, quarter_second), strict=True):
-        segment.write_bytes(encode(content))
     joined = io.BytesIO()
-    join(segments, joined)
+    join(store_segments(folder, quarter_second, speech, quarter_second), joined)
     joined.seek(0)
     with wave.open(joined, "rb") as source:
         samples = np.frombuffer(source.readframes(source.getnframes()), np.int16)
-    # Faint noise: between exact zeros, the recognizer's level estimate goes astray.
+    # Faint noise: between exact zeros, the recognizer's level estimate is wrong.
     noise = np.random.default_rng(1).normal(0, 30, len(samples))
     decoder = pocketsphinx.Decoder(lw=5.0, loglevel="FATAL")
     decoder.start_utt()
@@ -43,9 +41,9 @@ def heard(speech: Speech, folder: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("engine", "voice"), [("espeak", "en-us"), ("piper", str(TINY_VOICE))], ids=["espeak", "piper"]
 )
-def test_a_sentence_is_understood(engine: str, voice: str, tmp_path: Path) -> None:
-    """A listener that knows a hundred thousand words makes out the ones that were spoken."""
+def test_sentence_is_recognized(engine: str, voice: str, tmp_path: Path) -> None:
+    """A recognizer with a hundred thousand words recognizes the words of a synthesized sentence."""
     speech = load_in_child(TtsSettings(tts_engine=engine, tts_voice=voice)).synthesize(
         "I would like to hear some music.", "en", None
     )
-    assert len({"would", "hear", "some", "music"} & heard(speech, tmp_path)) >= 3
+    assert len({"would", "hear", "some", "music"} & recognized_words(speech, tmp_path)) >= 3

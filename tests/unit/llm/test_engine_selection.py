@@ -1,4 +1,4 @@
-"""Which engine answers."""
+"""Selection of the language model engine."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -10,26 +10,26 @@ from shared.errors import StartupError
 
 
 @pytest.mark.parametrize(
-    ("changes", "chosen"),
+    ("changes", "selected"),
     [
         ({"gemini_api_key": "k"}, "gemini"),
         ({"gemini_api_key": "k", "openai_base_url": "http://ollama/v1"}, "gemini"),
         ({"openai_base_url": "http://ollama/v1"}, "openai"),
         ({"openai_base_url": "http://ollama/v1", "gemini_api_key": "  "}, "openai"),
         ({"llm_engine": "offline", "gemini_api_key": "k"}, "offline"),
-        ({"llm_engine": "somebody-elses"}, "somebody-elses"),
+        ({"llm_engine": "third-party"}, "third-party"),
     ],
 )
-def test_auto_takes_the_first_that_has_what_it_needs(changes: dict[str, str], chosen: str) -> None:
-    """Gemini with a key, else openai with a server; a named engine is never overruled, and nothing is logged."""
+def test_auto_selects_the_first_complete_engine(changes: dict[str, str], selected: str) -> None:
+    """`auto` selects gemini with a key, else openai with a URL; a named engine is kept, and nothing is logged."""
     with capture_logs() as logs:
-        assert choose_engine(llm_settings(**changes)) == chosen
+        assert choose_engine(llm_settings(**changes)) == selected
     assert logs == []
 
 
 @pytest.mark.parametrize("changes", [{}, {"gemini_api_key": " ", "openai_base_url": " "}])
-def test_answering_without_a_model_is_said_aloud(changes: dict[str, str]) -> None:
-    """The fall back to the built-in responder is a warning that names what to set."""
+def test_fallback_to_the_built_in_responder_is_logged(changes: dict[str, str]) -> None:
+    """Without any model, the selection of the built-in responder is a warning that names the variables to set."""
     with capture_logs() as logs:
         assert choose_engine(llm_settings(**changes)) == "offline"
     assert logs[0]["log_level"] == "warning"
@@ -45,15 +45,15 @@ def test_answering_without_a_model_is_said_aloud(changes: dict[str, str]) -> Non
         ({}, "built-in"),
     ],
 )
-async def test_the_chosen_engine_is_built_from_the_settings(changes: dict[str, str], model: str) -> None:
-    """Each of our three engines is found by its name and knows its model."""
+async def test_selected_engine_is_built_from_the_settings(changes: dict[str, str], model: str) -> None:
+    """Each of the three engines is found by its name and reports the model of its settings."""
     settings: LlmSettings = llm_settings(**changes)
     engine = load_engine(settings)
     assert (engine.name, engine.model) == (choose_engine(settings), model)
     await engine.close()
 
 
-def test_an_unknown_engine_stops_the_start() -> None:
-    """The message lists the engines that are installed."""
+def test_unknown_engine_stops_the_start() -> None:
+    """An unknown engine raises an error that lists the installed engines."""
     with pytest.raises(StartupError, match=r"LLM_ENGINE.*gemini, offline, openai"):
         load_engine(llm_settings(llm_engine="parrot"))

@@ -1,4 +1,4 @@
-"""What a model is told of a conversation, and in which language it is to answer."""
+"""The conversation and the language in a prompt."""
 
 from collections.abc import AsyncGenerator
 from typing import cast
@@ -16,14 +16,15 @@ from shared.queue.messages import Claim, Outcome
 
 HISTORY = (("first", "one"), ("second", "two"), ("third", "three"))
 
-#: Of each of these turns, with what a server puts around its two messages.
+#: Estimated tokens of each turn above, with the overhead of its two messages.
 TURN_TOKENS = 12
 
 
-class Engine:
-    """Keeps what it is asked."""
+class RecordingEngine:
+    """Keeps the last prompt."""
 
-    name, model = "fake", "fake"
+    name = "fake"
+    model = "fake"
 
     def __init__(self) -> None:
         self.prompt = Prompt("", "", "")
@@ -36,9 +37,9 @@ class Engine:
         pass
 
 
-async def asked(history: tuple[tuple[str, str], ...] = (), budget: int = 2000, **fields: str) -> Prompt:
-    """What the engine is asked for a job."""
-    engine = Engine()
+async def prompt_of_job(history: tuple[tuple[str, str], ...] = (), budget: int = 2000, **fields: str) -> Prompt:
+    """The prompt that the handler sends to the engine for a job."""
+    engine = RecordingEngine()
     settings = llm_settings(llm_history_tokens=budget, llm_system_prompt="Be brief.")
 
     async def record_step(_outcome: Outcome) -> None:
@@ -50,36 +51,36 @@ async def asked(history: tuple[tuple[str, str], ...] = (), budget: int = 2000, *
 
 
 @pytest.mark.parametrize(
-    ("budget", "told"), [(0, 0), (TURN_TOKENS - 1, 0), (TURN_TOKENS, 1), (2 * TURN_TOKENS, 2), (2000, 3)]
+    ("budget", "turns"), [(0, 0), (TURN_TOKENS - 1, 0), (TURN_TOKENS, 1), (2 * TURN_TOKENS, 2), (2000, 3)]
 )
-async def test_what_does_not_fit_is_left_out_oldest_first(budget: int, told: int) -> None:
-    """The latest turns are told, in their order."""
-    prompt = await asked(HISTORY, budget)
-    assert prompt.history == tuple(HistoryTurn(user, assistant) for user, assistant in HISTORY[3 - told :])
+async def test_oldest_turns_are_left_out_first(budget: int, turns: int) -> None:
+    """A prompt has as many of the latest turns as fit into the budget, in their order."""
+    prompt = await prompt_of_job(HISTORY, budget)
+    assert prompt.history == tuple(HistoryTurn(user, assistant) for user, assistant in HISTORY[3 - turns :])
 
 
 @given(st.lists(st.tuples(st.text(max_size=80), st.text(max_size=80)), max_size=20), st.integers(0, 400))
-def test_no_more_is_told_than_the_budget_allows(history: list[tuple[str, str]], budget: int) -> None:
-    """Whatever was said: it is the end of the conversation, and one turn more would have been too much."""
-    told = [(turn.user, turn.assistant) for turn in last_turns(history, budget)]
-    assert told == history[len(history) - len(told) :]
-    spent = [estimate_tokens(user) + estimate_tokens(assistant) for user, assistant in history]
-    assert sum(spent[len(history) - len(told) :]) <= budget
-    if len(told) < len(history):
-        assert sum(spent[len(history) - len(told) - 1 :]) > budget
+def test_history_fills_the_budget_and_no_more(history: list[tuple[str, str]], budget: int) -> None:
+    """Any history is cut to its latest turns within the budget; one turn more would exceed it."""
+    turns = [(turn.user, turn.assistant) for turn in last_turns(history, budget)]
+    assert turns == history[len(history) - len(turns) :]
+    tokens = [estimate_tokens(user) + estimate_tokens(assistant) for user, assistant in history]
+    assert sum(tokens[len(history) - len(turns) :]) <= budget
+    if len(turns) < len(history):
+        assert sum(tokens[len(history) - len(turns) - 1 :]) > budget
 
 
-async def test_the_answer_is_in_the_language_spoken() -> None:
-    """The model is told its name, beside whatever else it is told."""
+async def test_instructions_name_the_language() -> None:
+    """The instructions end with the name of the user's language, after the system prompt if there is one."""
     line = "The user speaks German. Answer in German, unless you were told otherwise."
-    assert (await asked(language="de")).instructions == f"Be brief.\n\n{line}"
-    assert (await asked(language="de", system_prompt="Translate.")).instructions == f"Translate.\n\n{line}"
+    assert (await prompt_of_job(language="de")).instructions == f"Be brief.\n\n{line}"
+    assert (await prompt_of_job(language="de", system_prompt="Translate.")).instructions == f"Translate.\n\n{line}"
     assert Prompt("Hallo", "de", "").instructions == line
 
 
-async def test_of_an_unknown_language_nothing_is_said() -> None:
-    """A written question may name none; then the model sees for itself."""
-    assert (await asked()).instructions == "Be brief."
+async def test_instructions_omit_an_unknown_language() -> None:
+    """Without a language, as in a written question, the instructions are the system prompt alone."""
+    assert (await prompt_of_job()).instructions == "Be brief."
 
 
 @pytest.mark.parametrize(
@@ -94,13 +95,13 @@ async def test_of_an_unknown_language_nothing_is_said() -> None:
         ("qqq", "the language with the code qqq"),
     ],
 )
-def test_a_language_has_a_name(code: str, name: str) -> None:
-    """Also a region's own, and the odd code of a recognizer."""
+def test_language_code_has_a_name(code: str, name: str) -> None:
+    """A code, a tag with a region and a recognizer's old code all have an English name."""
     assert language_name(code) == name
 
 
 @given(st.from_regex(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}", fullmatch=True) | st.text())
-def test_any_code_has_some_name(code: str) -> None:
-    """Whatever a caller or a recognizer gives."""
+def test_any_code_has_a_name(code: str) -> None:
+    """Any text as a code has a name, and so instructions."""
     assert language_name(code)
     assert cast(str, Prompt("", code, "").instructions) is not None

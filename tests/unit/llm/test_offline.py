@@ -12,12 +12,12 @@ from llm_worker.engines.offline.engine import OfflineEngine, load
 AFTERNOON = datetime(2031, 3, 5, 15, 4)
 
 
-async def said(
+async def reply_to(
     text: str, *, language: str = "en", now: datetime = AFTERNOON, history: tuple[HistoryTurn, ...] = ()
 ) -> str:
     engine = OfflineEngine(clock=lambda: now)
     prompt = Prompt(text=text, language=language, system="", history=history)
-    return "".join([piece async for piece in engine.answer(prompt)])
+    return "".join([chunk async for chunk in engine.answer(prompt)])
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ async def said(
         ("ten divided by zero", "I cannot divide by zero."),
     ],
 )
-def test_sums_are_worked_out(question: str, result: str) -> None:
-    """Four operations, in words or digits, with multiplication first, spoken as words."""
+def test_arithmetic_is_computed(question: str, result: str) -> None:
+    """Four operations in words or digits, with multiplication first, have their result in words."""
     assert (solve(question) or "").startswith(result)
 
 
@@ -65,50 +65,52 @@ def test_sums_are_worked_out(question: str, result: str) -> None:
         "__import__('os').system('x') + 1",
     ],
 )
-def test_what_is_not_surely_a_sum_is_left_alone(question: str) -> None:
-    """Better no result than a wrong one."""
+def test_ambiguous_expression_has_no_result(question: str) -> None:
+    """A question that may not be an expression, or may be another one, has no result."""
     assert solve(question) is None
 
 
-async def test_it_tells_the_time() -> None:
-    """In words, from the clock that it was given."""
-    assert await said("What time is it?") == "It is three oh four PM."
-    assert await said("tell me the time", now=AFTERNOON.replace(hour=0, minute=0)) == "It is twelve o'clock AM."
-    assert await said("tell me the time", now=AFTERNOON.replace(hour=12, minute=45)) == "It is twelve forty-five PM."
+async def test_question_for_the_time_is_answered() -> None:
+    """The time of the engine's clock is answered in words."""
+    assert await reply_to("What time is it?") == "It is three oh four PM."
+    assert await reply_to("tell me the time", now=AFTERNOON.replace(hour=0, minute=0)) == "It is twelve o'clock AM."
+    assert (
+        await reply_to("tell me the time", now=AFTERNOON.replace(hour=12, minute=45)) == "It is twelve forty-five PM."
+    )
 
 
-async def test_it_tells_the_date() -> None:
-    """With weekday and year."""
-    assert await said("What's today's date?") == "Today is Wednesday, March 5, 2031."
+async def test_question_for_the_date_is_answered() -> None:
+    """The date of the engine's clock is answered with weekday and year."""
+    assert await reply_to("What's today's date?") == "Today is Wednesday, March 5, 2031."
 
 
 @pytest.mark.parametrize("question", ["Hello there!", "Who are you?", "Are you Gemini?", "Sing a song."])
-async def test_it_never_poses_as_a_model(question: str) -> None:
-    """Whoever greets it, asks for its name or for something it cannot do, is told what it is."""
-    assert "not a language model" in await said(question)
+async def test_replies_do_not_claim_to_be_a_model(question: str) -> None:
+    """Replies to greetings, to questions about identity and to unknown requests state that no model answers."""
+    assert "not a language model" in await reply_to(question)
 
 
 @pytest.mark.parametrize("question", ["How do I get a real model?", "Help", "Who are you?", "Sing a song."])
-async def test_it_says_how_to_get_a_model(question: str) -> None:
-    """Both ways to a real model are named."""
-    answer = await said(question)
-    assert "GEMINI_API_KEY" in answer
-    assert "OPENAI_BASE_URL" in answer
+async def test_replies_explain_how_to_get_a_model(question: str) -> None:
+    """Questions about abilities and unknown requests are answered with both variables that set up a model."""
+    reply = await reply_to(question)
+    assert "GEMINI_API_KEY" in reply
+    assert "OPENAI_BASE_URL" in reply
 
 
-async def test_it_says_what_it_heard() -> None:
-    """So that the first try of the pipeline shows whether the recognizer works."""
-    assert (await said("Sing  a\nsong.")).startswith("I heard: Sing a song. ")
+async def test_unknown_request_is_answered_with_the_transcript() -> None:
+    """An unknown request is answered with its transcript, so that a first try shows whether recognition works."""
+    assert (await reply_to("Sing  a\nsong.")).startswith("I heard: Sing a song. ")
 
 
-async def test_it_admits_to_english_only() -> None:
-    """A question in another language gets an apology, even if words of it look like a sum."""
-    assert "only understand English" in await said("was ist 7 plus 5", language="de")
-    assert await said("what is 7 plus 5", language="en-GB") == "Seven plus five is twelve."
+async def test_other_languages_get_an_apology() -> None:
+    """A question in another language gets an apology, even if some of its words look like arithmetic."""
+    assert "only understand English" in await reply_to("was ist 7 plus 5", language="de")
+    assert await reply_to("what is 7 plus 5", language="en-GB") == "Seven plus five is twelve."
 
 
-async def test_it_needs_no_settings() -> None:
-    """It loads with nothing set and tells the real time."""
+async def test_engine_needs_no_settings() -> None:
+    """The engine loads without any setting and answers with the real time."""
     engine = load(llm_settings())
     assert (engine.name, engine.model) == ("offline", "built-in")
     prompt = Prompt(text="what time is it", language="en", system="")
@@ -117,14 +119,14 @@ async def test_it_needs_no_settings() -> None:
 
 
 @pytest.mark.parametrize("question", ["What did I just say?", "what did i ask you", "What was my last question?"])
-async def test_it_remembers_what_was_asked(question: str) -> None:
-    """The turn right before, of those that it is told."""
+async def test_last_question_is_recalled(question: str) -> None:
+    """A question about the last question is answered with the latest turn's."""
     history = (HistoryTurn("hello", "Hello!"), HistoryTurn("what is one plus one", "One plus one is two."))
-    assert await said(question, history=history) == "You said: what is one plus one"
+    assert await reply_to(question, history=history) == "You said: what is one plus one"
 
 
 @pytest.mark.parametrize("question", ["What did you say?", "Please repeat that.", "say it again"])
-async def test_it_remembers_what_it_answered(question: str) -> None:
-    """Whoever has not understood asks again."""
-    assert await said(question, history=(HistoryTurn("what is one plus one", "Two."),)) == "I said: Two."
-    assert await said(question) == "We have not spoken before."
+async def test_last_reply_is_recalled(question: str) -> None:
+    """A question about the last reply is answered with the latest turn's, or with a note that there is none."""
+    assert await reply_to(question, history=(HistoryTurn("what is one plus one", "Two."),)) == "I said: Two."
+    assert await reply_to(question) == "We have not spoken before."

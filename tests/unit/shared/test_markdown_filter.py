@@ -1,4 +1,4 @@
-"""What of an answer is said."""
+"""Removal of Markdown."""
 
 import random
 
@@ -7,15 +7,15 @@ import pytest
 from shared.text.markdown_filter import MarkdownFilter, strip_inline
 
 
-def prose(*pieces: str) -> str:
-    """What is given out, blanks made single ones, paragraphs parted by a bar."""
-    text = MarkdownFilter()
-    whole = "".join(map(text.push, pieces)) + text.finish()
+def filtered(*chunks: str) -> str:
+    """The filter's text with single blanks, and paragraphs separated by a bar."""
+    markdown_filter = MarkdownFilter()
+    whole = "".join(map(markdown_filter.push, chunks)) + markdown_filter.finish()
     return " | ".join(" ".join(part.split()) for part in whole.split("\n\n") if part.strip())
 
 
 @pytest.mark.parametrize(
-    ("markdown", "said"),
+    ("markdown", "text"),
     [
         ("It rains.\nAll day.", "It rains. All day."),
         ("# Weather\nIt rains.", "Weather | It rains."),
@@ -35,23 +35,23 @@ def prose(*pieces: str) -> str:
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, 1000])
-def test_blocks_leave_their_text(markdown: str, said: str, size: int) -> None:
-    """Whatever the pieces are in which it comes."""
-    pieces = [markdown[start : start + size] for start in range(0, len(markdown), size)]
-    assert prose(*pieces) == said
+def test_blocks_are_removed_and_their_text_kept(markdown: str, text: str, size: int) -> None:
+    """Blocks lose their marks and code whatever the size of the chunks."""
+    chunks = [markdown[start : start + size] for start in range(0, len(markdown), size)]
+    assert filtered(*chunks) == text
 
 
-def test_a_line_of_text_is_given_out_before_it_ends() -> None:
-    """Models write whole paragraphs without a line's end: nobody could wait for that."""
-    text = MarkdownFilter()
-    assert text.push("The rain") == "The rain"
-    assert text.push(" falls.") == " falls."
-    assert text.push("\n-") == "\n"
-    assert text.push(" on") == "\n\non"
+def test_text_line_is_returned_before_it_ends() -> None:
+    """The text of a line is returned before the line ends: models write whole paragraphs on one line."""
+    markdown_filter = MarkdownFilter()
+    assert markdown_filter.push("The rain") == "The rain"
+    assert markdown_filter.push(" falls.") == " falls."
+    assert markdown_filter.push("\n-") == "\n"
+    assert markdown_filter.push(" on") == "\n\non"
 
 
 @pytest.mark.parametrize(
-    ("sentence", "said"),
+    ("sentence", "text"),
     [
         ("**Bold** and *leaning* and `code` and ~~gone~~.", "Bold and leaning and code and gone."),
         ("**Only the beginning.", "Only the beginning."),
@@ -70,17 +70,17 @@ def test_a_line_of_text_is_given_out_before_it_ends() -> None:
         ("", ""),
     ],
 )
-def test_marks_are_not_said(sentence: str, said: str) -> None:
-    """Numbers and units are left to the voice."""
-    assert strip_inline(sentence) == said
+def test_inline_marks_are_removed(sentence: str, text: str) -> None:
+    """A sentence loses its inline marks, URLs and emoji, but keeps numbers and units."""
+    assert strip_inline(sentence) == text
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_nothing_brings_it_down(seed: int) -> None:
-    """Whatever a model writes, in whatever pieces, and the pieces make no difference."""
+def test_any_markdown_is_filtered(seed: int) -> None:
+    """Random characters raise no exception, and the size of the chunks does not change the text."""
     chance = random.Random(seed)
     markdown = "".join(chance.choice("ab. \n#*_`~|->[](){}<>&\\1\t\r🎉é") for _ in range(300))
     cuts = sorted(chance.sample(range(300), 20))
-    pieces = [markdown[start:end] for start, end in zip([0, *cuts], [*cuts, 300], strict=True)]
-    assert prose(*pieces) == prose(markdown)
+    chunks = [markdown[start:end] for start, end in zip([0, *cuts], [*cuts, 300], strict=True)]
+    assert filtered(*chunks) == filtered(markdown)
     strip_inline(markdown)

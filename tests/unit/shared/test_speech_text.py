@@ -1,4 +1,4 @@
-"""Cutting a text that comes whole."""
+"""Segments of a Markdown text, and of a job without an LLM stage."""
 
 from typing import cast
 
@@ -15,8 +15,8 @@ from tts_worker.handler import TtsHandler
 from tts_worker.settings import TtsSettings
 
 
-def test_a_text_is_cut_at_its_sentences() -> None:
-    """What is short comes first, so that it is heard early; Markdown is read as a person would."""
+def test_whole_text_is_split_into_sentences() -> None:
+    """A Markdown text becomes segments of plain text, of which the first is short enough to be played early."""
     text = "# Our dinner tonight\n\nIt is **ready** for all, and it is still hot. Come and eat.\n\n- Bring a chair."
     assert SpeechText("en").finish(text) == [
         "Our dinner tonight",
@@ -27,21 +27,30 @@ def test_a_text_is_cut_at_its_sentences() -> None:
 
 
 @pytest.mark.parametrize("text", ["🙂🙂", "```\ncode\n```", "...", "-"])
-def test_what_has_no_words_is_spelled_out(text: str) -> None:
-    """Better than silence: somebody asked for it."""
+def test_text_without_words_is_kept(text: str) -> None:
+    """A text of emoji, code or punctuation alone is its own segment: the caller asked for its speech."""
     assert SpeechText("").finish(text) == [" ".join(text.split())]
 
 
 @given(st.text(min_size=1, max_size=300).filter(str.strip), st.sampled_from(["en", "zh", "xx", ""]))
-def test_there_is_always_something_to_say(text: str, language: str) -> None:
-    """A job without parts would have nothing to join."""
-    pieces = SpeechText(language).finish(text)
-    assert pieces
-    assert all(pieces)
+def test_any_text_has_a_segment(text: str, language: str) -> None:
+    """Any text that is not blank has a segment, and none is empty: a job without parts could not be joined."""
+    segments = SpeechText(language).finish(text)
+    assert segments
+    assert all(segments)
 
 
-async def test_a_task_without_a_part_cuts_its_jobs_text(tmp_path) -> None:
-    """No engine is needed for it, and no stage is done by it."""
+@given(st.text(max_size=200), st.integers(1, 50))
+def test_chunks_have_the_same_words_as_the_whole_text(text: str, size: int) -> None:
+    """A text that is pushed in chunks has the same words as the whole text, in the same order."""
+    streamed = SpeechText("en")
+    segments = [segment for start in range(0, len(text), size) for segment in streamed.push(text[start : start + size])]
+    segments += streamed.finish()
+    assert "".join("".join(segments).split()) == "".join("".join(SpeechText("en").finish(text)).split())
+
+
+async def test_task_without_a_part_splits_the_text(tmp_path) -> None:
+    """A TTS task without a part splits the job's text into parts without the engine."""
     process = cast("EngineProcess[TtsEngine]", None)
     handler = TtsHandler(
         process, WorkerInfo("tts", "fake", "fake"), LocalStorage(tmp_path), TtsSettings(_env_file=None)

@@ -1,4 +1,4 @@
-"""Text is made safe for engines that are written in C."""
+"""Removal of characters that engines misinterpret."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tts_worker.sanitize import MAX_CHARS, sanitize_for_engine
 
 
 @pytest.mark.parametrize(
-    ("text", "spoken"),
+    ("text", "sanitized"),
     [
         ("plain text, as it is.", "plain text, as it is."),
         ("two\n\nparagraphs", "two\n\nparagraphs"),
@@ -21,12 +21,12 @@ from tts_worker.sanitize import MAX_CHARS, sanitize_for_engine
         (" \0 ", ""),
     ],
 )
-def test_only_what_an_engine_misreads_is_removed(text: str, spoken: str) -> None:
-    """NUL, inline commands, lone surrogates and phoneme brackets go; everything that can be spoken stays."""
-    assert sanitize_for_engine(text) == spoken
+def test_only_misinterpreted_characters_are_removed(text: str, sanitized: str) -> None:
+    """NUL, inline commands, lone surrogates and phoneme brackets are removed; all other characters stay."""
+    assert sanitize_for_engine(text) == sanitized
 
 
-def test_a_book_is_refused() -> None:
-    """A text that would fill the memory with sound is refused, in a sentence for the caller."""
+def test_very_long_text_is_rejected() -> None:
+    """A text beyond the limit raises an error for the caller that names the limit."""
     with pytest.raises(InputError, match=str(MAX_CHARS)):
         sanitize_for_engine("a" * (MAX_CHARS + 1))

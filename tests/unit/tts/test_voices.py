@@ -1,4 +1,4 @@
-"""Which voice speaks an answer: the caller's, that of its language, or the service's own."""
+"""Choice of the voice: the request's, that of the language, or the default."""
 
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,21 @@ from tts_worker.settings import TtsSettings
 VOICES = "de=de_DE-thorsten-medium, FR = /voices/my voice.onnx"
 
 
-class Engine:
-    """Stands for the engine in its process; notes what it is asked for."""
+class FakeProcess:
+    """Replaces the engine's process; records the requests."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str | None, str | None]] = []
+        self.requests: list[tuple[str | None, str | None]] = []
 
     async def run(self, _method: Any, _timeout_s: float, _text: str, language: str | None, voice: str | None) -> Speech:
-        self.asked.append((language, voice))
+        self.requests.append((language, voice))
         return Speech(np.zeros(100, np.int16), 16_000)
 
 
-async def speak(engine: Engine, volume: Path, voices: str = VOICES, **fields: str) -> Outcome:
+async def synthesize(process: FakeProcess, volume: Path, voices: str = VOICES, **fields: str) -> Outcome:
     info = WorkerInfo("tts", "mouth", "own")
     settings = TtsSettings(tts_voices=voices, data_dir=volume)
-    handler = TtsHandler(engine, info, LocalStorage(volume), settings)  # type: ignore[arg-type]
+    handler = TtsHandler(process, info, LocalStorage(volume), settings)  # type: ignore[arg-type]
     claim = Claim("tts:0:0", "token", 1, "Well.", fields, 0)
 
     async def record_step(*_: Any) -> None:
@@ -40,7 +40,7 @@ async def speak(engine: Engine, volume: Path, voices: str = VOICES, **fields: st
 
 
 @pytest.mark.parametrize(
-    ("fields", "voice", "told"),
+    ("fields", "voice", "reported"),
     [
         ({"language": "de"}, "de_DE-thorsten-medium", "de_DE-thorsten-medium"),
         ({"language": "de-CH"}, "de_DE-thorsten-medium", "de_DE-thorsten-medium"),
@@ -51,23 +51,23 @@ async def speak(engine: Engine, volume: Path, voices: str = VOICES, **fields: st
     ],
     ids=["its language's", "of a region", "a file", "no entry", "unknown language", "the caller's"],
 )
-async def test_the_voice_follows_the_language(
-    tmp_path: Path, fields: dict[str, str], voice: str | None, told: str
+async def test_voice_follows_the_language(
+    tmp_path: Path, fields: dict[str, str], voice: str | None, reported: str
 ) -> None:
-    """The caller's voice wins, then that of the language in TTS_VOICES, then TTS_VOICE; the job names it, never a
+    """The request's voice is used, else that of the language in TTS_VOICES, else TTS_VOICE; the job names it without a
     path."""
-    engine = Engine()
-    outcome = await speak(engine, tmp_path, **fields)
-    assert engine.asked == [(fields.get("language"), voice)]
-    assert outcome.fields["model:tts"] == told
+    process = FakeProcess()
+    outcome = await synthesize(process, tmp_path, **fields)
+    assert process.requests == [(fields.get("language"), voice)]
+    assert outcome.fields["model:tts"] == reported
 
 
 @pytest.mark.parametrize("voices", ["de", "de=", "=x", "de=a,,fr=b", "german=a", "de=a,DE=b", ","])
-def test_a_map_that_is_none_is_refused(voices: str) -> None:
-    """At the start, and in words."""
+def test_invalid_voice_map_is_rejected(voices: str) -> None:
+    """An invalid TTS_VOICES stops the start with a message that explains the format."""
     with pytest.raises(ValidationError, match=r"must be like de=|names a language twice"):
         TtsSettings(tts_voices=voices)
 
 
-def test_without_a_map_every_answer_has_the_same_voice() -> None:
+def test_no_language_has_a_voice_by_default() -> None:
     assert TtsSettings().voice_for("de") is None
