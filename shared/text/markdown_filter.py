@@ -41,7 +41,7 @@ class MarkdownFilter:
         self._line = ""
         """The current line, as long as its kind is undecided."""
         self._is_text_line = False
-        """Whether the current line is text whose beginning has been returned."""
+        """True while the current line is text whose beginning has been returned."""
         self._line_end = "\n"
         """Follows the current line."""
         self._fence = ""

@@ -87,7 +87,7 @@ def _complete_sentences(text: str, language: str) -> tuple[list[str], str]:
 
 
 def _is_certain_start(text: str) -> bool:
-    """Whether `text` is long enough to be the start of a sentence for certain."""
+    """Return True if `text` is long enough to be the start of a sentence for certain."""
     return len(text.split()) > 1 or _width(text) > _MIN_WIDTH
 
 

@@ -15,7 +15,7 @@ from fakes.model_server import Cut, Gate, Hang, ModelServer, Reply, html_reply, 
 from llm_worker.engine import LlmEngine
 from llm_worker.engine_selection import load_engine
 from llm_worker.timeouts import with_timeouts
-from shared.errors import AnswerBlocked, ModelRefused, ModelUnavailable
+from shared.errors import AnswerBlocked, ModelRefused, ModelUnavailable, StartupError
 from support.llm_replies import PROMPT, read_reply
 from support.wait import async_wait_until
 
@@ -228,3 +228,22 @@ async def test_temperature_is_not_sent_by_default(vendor: Vendor, server: ModelS
     body = server.received[0].body
     assert "temperature" not in body
     assert "temperature" not in body.get("generationConfig", {})
+
+
+@pytest.mark.parametrize(
+    ("engine_name", "changes", "variable"),
+    [
+        ("gemini", {"gemini_api_key": ""}, "GEMINI_API_KEY"),
+        ("gemini", {"gemini_api_key": "  "}, "GEMINI_API_KEY"),
+        ("gemini", {"gemini_api_key": "“quoted”"}, "GEMINI_API_KEY"),
+        ("gemini", {"gemini_api_key": KEY, "gemini_base_url": "localhost:80"}, "GEMINI_BASE_URL"),
+        ("openai", {"openai_base_url": ""}, "OPENAI_BASE_URL"),
+        ("openai", {"openai_base_url": "ollama:11434/v1"}, "OPENAI_BASE_URL"),
+        ("openai", {"openai_base_url": "http://ollama:11434/v1", "openai_api_key": "“quoted”"}, "OPENAI_API_KEY"),
+    ],
+)
+def test_invalid_setting_stops_the_start(engine_name: str, changes: dict[str, str], variable: str) -> None:
+    """An invalid setting raises an error that names the variable, but not the key."""
+    with pytest.raises(StartupError, match=variable) as caught:
+        load_engine(llm_settings(llm_engine=engine_name, **changes))
+    assert "quoted" not in str(caught.value)

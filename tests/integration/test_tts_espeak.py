@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
 from shared.errors import InputError, StartupError, UnknownVoice
-from tts_worker.engine import Speech, TtsEngine
+from support.speech import loudness, seconds
+from tts_worker.engine import TtsEngine
 from tts_worker.engines.espeak import engine as espeak
 from tts_worker.engines.espeak.library import EspeakLibrary
 from tts_worker.settings import TtsSettings
@@ -25,12 +26,18 @@ def engine() -> TtsEngine:
     return load()
 
 
-def seconds(speech: Speech) -> float:
-    return len(speech.samples) / speech.sample_rate_hz
+@pytest.fixture
+def voices_used(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The identifiers of the voices that the library synthesizes with, call by call."""
+    voices: list[str] = []
+    synthesize = EspeakLibrary.synthesize
 
+    def record(library: EspeakLibrary, text: str, voice: str, words_per_minute: int, pitch: int) -> NDArray[np.int16]:
+        voices.append(voice)
+        return synthesize(library, text, voice, words_per_minute, pitch)
 
-def loudness(speech: Speech) -> float:
-    return float(np.sqrt(np.mean(speech.samples.astype(float) ** 2)))
+    monkeypatch.setattr(EspeakLibrary, "synthesize", record)
+    return voices
 
 
 def test_sentence_becomes_speech(engine: TtsEngine) -> None:
@@ -66,22 +73,15 @@ def test_language_selects_the_voice(engine: TtsEngine) -> None:
     assert abs(seconds(german) - seconds(english)) > 0.05 * seconds(english)
 
 
-def test_configured_english_voice_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_configured_english_voice_is_kept(voices_used: list[str]) -> None:
     """A configured en-gb is used for every English text; without a configured voice it is en-us."""
-    voices = []
-    synthesize = EspeakLibrary.synthesize
-
-    def record(library: EspeakLibrary, text: str, voice: str, words_per_minute: int, pitch: int) -> NDArray[np.int16]:
-        voices.append(voice)
-        return synthesize(library, text, voice, words_per_minute, pitch)
-
     british = load("en-gb")
     american = load()
     german = load("de")
-    monkeypatch.setattr(EspeakLibrary, "synthesize", record)
+    voices_used.clear()
     for engine, language in ((british, "en"), (british, None), (american, "en"), (german, "en")):
         engine.synthesize(TEXT, language, None)
-    assert voices == ["gmw/en", "gmw/en", "gmw/en-US", "gmw/en-US"]
+    assert voices_used == ["gmw/en", "gmw/en", "gmw/en-US", "gmw/en-US"]
 
 
 def test_unsupported_language_uses_the_default_voice(engine: TtsEngine) -> None:
@@ -179,23 +179,15 @@ def test_endless_text_is_rejected(engine: TtsEngine, monkeypatch: pytest.MonkeyP
     assert seconds(engine.synthesize(TEXT, None, None)) < 5
 
 
-def test_configured_voices_are_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_configured_voices_are_tags(voices_used: list[str]) -> None:
     """TTS_VOICES names voices as TTS_VOICE does: tags, or Piper voices, of which the language is used."""
-    voices = []
-    synthesize = EspeakLibrary.synthesize
-
-    def record(library: EspeakLibrary, text: str, voice: str, words_per_minute: int, pitch: int) -> NDArray[np.int16]:
-        voices.append(voice)
-        return synthesize(library, text, voice, words_per_minute, pitch)
-
     settings = TtsSettings(tts_engine="espeak", tts_voice="en-us", tts_voices="de=de_DE-thorsten-medium,en=en-GB")
-    monkeypatch.setattr(EspeakLibrary, "synthesize", record)
     engine = espeak.load(settings)
-    assert sorted(voices) == ["gmw/de", "gmw/en", "gmw/en-US"], "a voice is not warm"
-    voices.clear()
+    assert sorted(voices_used) == ["gmw/de", "gmw/en", "gmw/en-US"], "a voice is not warm"
+    voices_used.clear()
     for voice in ("de_DE-thorsten-medium", "en-GB", None):
         engine.synthesize(TEXT, None, voice)
-    assert voices == ["gmw/de", "gmw/en", "gmw/en-US"]
+    assert voices_used == ["gmw/de", "gmw/en", "gmw/en-US"]
 
 
 def test_unknown_configured_voice_stops_the_start() -> None:

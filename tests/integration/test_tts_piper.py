@@ -8,7 +8,8 @@ import pytest
 from shared.errors import InputError
 from shared.queue.messages import Claim, Outcome
 from shared.storage.local import LocalStorage
-from tts_worker.engine import Speech, TtsEngine
+from support.speech import loudness, seconds
+from tts_worker.engine import TtsEngine
 from tts_worker.engines.piper import engine as piper
 from tts_worker.handler import TtsHandler, open_tts
 from tts_worker.settings import TtsSettings
@@ -27,14 +28,6 @@ def load(speed: float = 1.0) -> piper.PiperEngine:
 @pytest.fixture(scope="module")
 def engine() -> TtsEngine:
     return load()
-
-
-def seconds(speech: Speech) -> float:
-    return len(speech.samples) / speech.sample_rate_hz
-
-
-def loudness(speech: Speech) -> float:
-    return float(np.sqrt(np.mean(speech.samples.astype(float) ** 2)))
 
 
 def test_sentence_becomes_speech(engine: TtsEngine) -> None:

@@ -34,4 +34,4 @@ def sanitize_for_engine(text: str) -> str:
 
 def too_long_error() -> InputError:
     """The error for a text that is too long, or whose speech would be."""
-    return InputError(f"The text is too long to be spoken in one piece. Send at most {MAX_CHARS} characters.")
+    return InputError(f"The text is too long for one segment of speech. Send at most {MAX_CHARS} characters.")

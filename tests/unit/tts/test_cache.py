@@ -109,7 +109,7 @@ async def test_nothing_is_left_when_the_last_job_is_erased(
 
 
 async def test_half_done_erasure_is_completed(engine: Engine, storage: LocalStorage, tmp_path: Path) -> None:
-    """What an API left in the cache when it died between two removals is pruned."""
+    """A cached segment that an API left when it died between two removals is pruned."""
     (tmp_path / await Worker(engine, storage).synthesize("a")).unlink()
     assert cached(tmp_path) == 1
     storage.prune_cache()

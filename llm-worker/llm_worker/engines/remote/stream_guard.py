@@ -11,7 +11,7 @@ ChunkT = TypeVar("ChunkT")
 
 
 class Ending(Enum):
-    """How a stream ended, according to the vendor's finish reason."""
+    """The end of a stream, according to the vendor's finish reason."""
 
     WHOLE = auto()
     LIMIT_REACHED = auto()

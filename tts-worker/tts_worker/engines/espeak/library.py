@@ -70,7 +70,7 @@ class EspeakLibrary:
         self._callback = _Callback(self._receive)
         self._library.espeak_SetSynthCallback(self._callback)
         self.voices = self._list_voices()
-        """Language tag in lower case → the identifier of the voice that speaks it best."""
+        """The identifier of the best voice by language tag in lower case."""
 
     def synthesize(self, text: str, voice: str, words_per_minute: int, pitch: int) -> NDArray[np.int16]:
         """Return the PCM of `text`. `voice` is an identifier from `voices`: the library also accepts other names, some

@@ -100,7 +100,7 @@ def _local_voice(model: Path, variable: str) -> Path:
     if not model.is_file():
         raise StartupError(f"{variable} names an .onnx file that does not exist.")
     if not config_of(model).is_file():
-        raise StartupError(f"{variable} names an .onnx file without its .onnx.json beside it.")
+        raise StartupError(f"{variable} names an .onnx file without its .onnx.json in the same folder.")
     return model
 
 
