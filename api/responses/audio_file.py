@@ -22,9 +22,9 @@ class WavFileResponse(FileResponse):
     `Range` as plain text. This one opens the file first, and reads what was opened.
     """
 
-    def __init__(self, open_file: Callable[[], StoredFile], filename: str, missing: Problem) -> None:
+    def __init__(self, open_file: Callable[[], StoredFile], missing: Problem) -> None:
         """`missing` is the refusal if `open_file`, which may block, finds no file."""
-        super().__init__(filename, media_type="audio/wav", filename=filename)
+        super().__init__("", media_type="audio/wav")
         self._open_stored = open_file
         self._missing = missing
 
@@ -38,6 +38,7 @@ class WavFileResponse(FileResponse):
             # Mode and time are fields 0 and 8 of the ten, the size is field 6.
             self.stat_result = os.stat_result((stat.S_IFREG, 0, 0, 0, 0, 0, file.size, 0, file.modified_at, 0))
             self.set_stat_headers(self.stat_result)
+            self.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
             await super().__call__(scope, receive, send)
 
     @asynccontextmanager

@@ -2,7 +2,6 @@
 
 import re
 from functools import partial
-from pathlib import PurePosixPath
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request
@@ -59,7 +58,7 @@ async def segment(job_id: JobId, index: Annotated[int, Path(ge=0, le=2**31)], se
     for event in await services.queue.events(job_id):
         if event["event"] == SegmentEvent.name and event["index"] == index:
             open_segment = partial(services.storage.open_segment, event["path"])
-            return WavFileResponse(open_segment, PurePosixPath(event["path"]).name, no_such_segment)
+            return WavFileResponse(open_segment, no_such_segment)
     raise no_such_segment
 
 
@@ -112,7 +111,7 @@ async def audio(
     filename = f"{job_id}_response.{audio_format}"
     if job.audio_path and audio_format == "wav" and not offset:
         removed = no_audio_problem(NoAudioReason.REMOVED, job_id)
-        return WavFileResponse(partial(services.storage.open_answer, job_id), filename, removed)
+        return WavFileResponse(partial(services.storage.open_answer, job_id), removed)
     if request.method == "HEAD":
         return headers_response(MEDIA_TYPES[audio_format], filename)
     mark_listener(request.scope)

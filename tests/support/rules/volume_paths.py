@@ -15,6 +15,8 @@ _STORED_NAMES = {"audio_path", "AUDIO_PATH"}
 #: Keys of dictionaries under which stored names are found.
 _STORED_KEYS = {"path", "audio_path"}
 
+_PATH_MAKERS = {"Path", "PurePath", "PurePosixPath", "pathlib.Path", "os.path.join", "open"}
+
 #: By the start of a path, why its files may join paths under DATA_DIR.
 _EXEMPT = {
     "shared/storage/": "owns the volume",
@@ -66,7 +68,7 @@ def _joined(node: ast.AST) -> list[ast.expr]:
         return [part.value for part in node.values if slashes and isinstance(part, ast.FormattedValue)]
     if isinstance(node, ast.Call):
         function = ast.unparse(node.func)
-        if function in ("Path", "pathlib.Path", "os.path.join", "open") or function.endswith(".joinpath"):
+        if function in _PATH_MAKERS or function.endswith(".joinpath"):
             return list(node.args)
     return []
 

@@ -41,6 +41,7 @@ async def test_a_listener_after_a_restart_gets_only_the_new_answer(
     await growing_answer.write("Another.")
     async with listen() as listener:
         second = await growing_answer.synthesize()
+        await listener.read(1)  # the ETag of the stream, not that of the complete file
         whole = await growing_answer.complete()
         assert wav_samples(await listener.read_to_end()) == wav_samples(whole) == second.tobytes()
         assert listener.headers["etag"] != old_tag

@@ -37,6 +37,7 @@ def refuse(check: Check, root: Path, path: str, part_of_message: str) -> None:
         "def planted(volume, job):\n    return volume.joinpath(job.audio_path)",
         'def planted(volume, event):\n    return volume / event["path"]',
         'def planted(volume):\n    return Path("cache", volume)',
+        'def planted(event):\n    return PurePosixPath(event["path"]).name',
         'def planted(settings, job_id):\n    return f"{settings.data_dir}/input/{job_id}"',
         "def planted(settings):\n    return list_files(settings.data_dir)",
     ],
