@@ -77,7 +77,7 @@ class ClaimLoop:
         self._must_reconcile = True
 
     def can_claim_next(self) -> bool:
-        """Whether a commit may claim the next task: no other call is claiming, and no held task is unaccounted for."""
+        """Return whether a commit may also claim: no other call is claiming, and all held tasks are accounted for."""
         if self._slots.is_closed or self._claim_lock.locked():
             return False
         return not self._must_reconcile and not self._unclaimed_held

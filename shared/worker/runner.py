@@ -66,7 +66,7 @@ class TaskRunner:
             self._running[task].cancel()
 
     def is_running(self, tasks: set[str]) -> bool:
-        """Whether all of `tasks` are running."""
+        """Return whether all of `tasks` are running."""
         return tasks <= self._running.keys()
 
     async def drain(self, grace_s: float) -> None:
@@ -138,7 +138,7 @@ class TaskRunner:
         return await self._handler.handle(claim, steps.record)
 
     def _is_current(self, claim: Claim) -> bool:
-        """Whether the caller is this worker's latest attempt at the task."""
+        """Return whether the caller is this worker's latest attempt at the task."""
         return self._running.get(claim.task) is asyncio.current_task()
 
     async def _commit(self, claim: Claim, outcome: Outcome, *, is_last: bool) -> tuple[str, list[Claim]]:

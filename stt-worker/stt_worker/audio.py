@@ -56,7 +56,7 @@ def decode(path: Path, max_audio_s: float) -> Samples:
     """The recording at `path`, mixed to mono at 16 kHz. A damaged file yields the part that can be decoded.
 
     Raises:
-        UndecodableAudio: the bytes are not audio, whatever the file is called.
+        UndecodableAudio: the bytes are not audio, under any file name.
         EmptyAudio: the file holds no sample.
         AudioTooLong: it is longer than `max_audio_s`; nothing past the limit has been decoded.
         OSError: the file cannot be read.

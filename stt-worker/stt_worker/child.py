@@ -50,7 +50,7 @@ class Recognizer:
         return samples.size / SAMPLE_RATE_HZ
 
     def batch_size(self) -> int:
-        """How many recordings one call of `recognize_batch` should have at most; 1 if the engine takes no batches."""
+        """Return the most recordings for one call of `recognize_batch`; 1 if the engine takes no batches."""
         return self._batch if isinstance(self._engine, BatchEngine) else 1
 
     def recognize_batch(self, recordings: Sequence[tuple[Path, str | None]]) -> list[Recognition | Exception | None]:

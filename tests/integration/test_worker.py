@@ -103,7 +103,7 @@ async def test_attempts_that_met_a_full_disk_do_not_count(driver, queue, monkeyp
 
 
 async def test_redis_that_refuses_writes_for_a_while_costs_no_job(driver, queue):
-    """A worker repeats whatever call Redis refuses, as it does without replicas, until every job is completed."""
+    """A worker repeats each call that Redis refuses, as it does without replicas, until all jobs are completed."""
     jobs = [await driver.submit() for _ in range(60)]
 
     async def compute_briefly(_claim: Claim) -> Outcome:
@@ -149,7 +149,7 @@ async def test_unexpected_exception_fails_the_job_but_not_the_worker(driver, que
 
 
 async def test_input_that_crashes_the_engine_is_dead_lettered(driver, queue):
-    """A task that crashes the engine three times is dead-lettered, whatever MAX_ATTEMPTS is."""
+    """A task that crashes the engine three times is dead-lettered, however high MAX_ATTEMPTS is."""
 
     async def crash(_claim: Claim) -> Outcome:
         raise EngineCrashed

@@ -13,7 +13,8 @@ from stt_worker import audio
 from stt_worker.audio import decode
 from stt_worker.engine import Samples
 
-LEFT_HZ, RIGHT_HZ = 440, 1000
+LEFT_HZ = 440
+RIGHT_HZ = 1000
 
 FORMATS = {
     "wav 8 kHz": ("wav", "pcm_s16le", 8_000, "mono"),
@@ -45,7 +46,7 @@ def record(file: Path | Pipe, kind: str, length_s: float = 1.0, bit_rate: int = 
     frame = av.AudioFrame.from_ndarray(tones[: 2 if layout == "stereo" else 1], "fltp", layout)
     frame.sample_rate = rate
     target = str(file) if isinstance(file, Path) else file
-    # Without its Xing header, an mp3 does not say how long it is.
+    # Without its Xing header, an mp3 does not state its length.
     options = {"write_xing": "0"} if codec == "libmp3lame" else {}
     with av.open(target, "w", format=container_format, container_options=options) as container:
         stream = container.add_stream(codec, rate=rate, layout=layout)
