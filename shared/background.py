@@ -10,6 +10,10 @@ from shared.logs import get_logger
 
 ValueT = TypeVar("ValueT")
 
+#: A task that has not ended so long after its cancellation is cancelled again. Longer than a task's own orderly end: a
+#: worker tries to release a task for 2 s.
+_CANCEL_AGAIN_S = 5.0
+
 
 def start_background(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
     """Run `work` for as long as the process lives, and stop the process if it fails.
@@ -28,9 +32,16 @@ def _stop_on_error(task: asyncio.Task[None]) -> None:
 
 
 async def cancel_all(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancel the tasks and wait until they have ended."""
-    for task in tasks:
-        task.cancel()
+    """Cancel the tasks and wait until they have ended.
+
+    Before Python 3.12 `asyncio.wait_for`, and so redis-py, may lose a cancellation that arrives as its call ends; then
+    the process would never stop. So a task that goes on is cancelled again.
+    """
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN_S)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
