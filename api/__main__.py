@@ -28,6 +28,7 @@ SERVER_OPTIONS: dict[str, Any] = {
 
 
 def main() -> None:
+    """Serve until SIGTERM or SIGINT. Exits with 2 and one line in the log if it cannot start."""
     settings = read_settings(ApiSettings, "api")
     configure_logs(settings.log_level, "api")
     raise_file_limit()
@@ -35,7 +36,7 @@ def main() -> None:
         check_uvicorn()
         app = create_app(settings)
     except StartupError as error:
-        get_logger().error(error.code, message=error.public_message)
+        get_logger().error("startup_failed", code=error.code, message=error.public_message)
         raise SystemExit(CANNOT_START) from None
     uvicorn.run(
         app,

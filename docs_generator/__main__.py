@@ -4,6 +4,7 @@ from docs_generator.pages import PAGES, ROOT
 
 
 def main() -> None:
+    """Write the pages that differ from the code, and print their names."""
     for name, render in PAGES.items():
         path = ROOT / name
         text = render()

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 
 class DockerVariable(NamedTuple):
+    """The default and the documentation of one variable."""
+
     default: str
     text: str
 

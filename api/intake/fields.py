@@ -55,4 +55,5 @@ def validate_field(name: str, text: str) -> str:
 
 
 def invalid_field_problem(name: str) -> Problem:
+    """The refusal of a field's text, with what the field takes."""
     return Problem(Problems.INVALID_FIELD, name=name, expected=_EXPECTED[name])

@@ -123,6 +123,7 @@ class AnswerAudioStream:
 
 
 def no_audio_problem(reason: NoAudioReason, job_id: str) -> Problem:
+    """The refusal to send the audio of a job that has none."""
     return Problem(Problems.NO_AUDIO, reason=reason.format(job_id=job_id))
 
 

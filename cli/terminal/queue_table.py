@@ -8,6 +8,7 @@ from cli.terminal.escape import plain
 
 
 def stages(overview: dict[str, Any]) -> Table:
+    """One row for each stage, with the totals below."""
     counts = f"{overview['live']} jobs live, {overview['delayed']} tasks delayed, {overview['dead']} set aside"
     table = Table("stage", "waiting", "oldest", "working", "workers", "done a minute", caption=counts)
     for name, stage in overview["stages"].items():
@@ -18,6 +19,7 @@ def stages(overview: dict[str, Any]) -> Table:
 
 
 def workers(overview: dict[str, Any]) -> Table:
+    """One row for each worker."""
     table = Table("worker", "engine", "model", "working")
     for worker in overview["workers"]:
         table.add_row(*map(plain, (worker["name"], worker["engine"], worker["model"], worker["working"])))

@@ -9,6 +9,7 @@ from shared.worker.run import run_stage
 
 
 def main() -> None:
+    """Run the LLM stage until SIGTERM or SIGINT."""
     settings = read_settings(LlmSettings, "llm-worker")
     run_stage("llm", settings, partial(open_llm, settings), concurrency=settings.llm_concurrency)
 

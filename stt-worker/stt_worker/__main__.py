@@ -9,6 +9,7 @@ from stt_worker.settings import SttSettings
 
 
 def main() -> None:
+    """Run the STT stage until SIGTERM or SIGINT."""
     settings = read_settings(SttSettings, "stt-worker")
     run_stage("stt", settings, partial(open_stt, settings))
 

@@ -28,7 +28,7 @@ def _ignored(folder: str, names: list[str]) -> list[str]:
 def add_code(root: Path, name: str, code: str) -> None:
     """Append code to a file of a copy, or make the file."""
     path = root / name
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     before = path.read_text() if path.exists() else ""
     path.write_text(f"{before}\n{code}\n")
 

@@ -9,6 +9,7 @@ from tts_worker.settings import TtsSettings
 
 
 def main() -> None:
+    """Run the TTS stage until SIGTERM or SIGINT."""
     settings = read_settings(TtsSettings, "tts-worker")
     run_stage("tts", settings, partial(open_tts, settings))
 

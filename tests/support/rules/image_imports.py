@@ -2,6 +2,7 @@
 
 import re
 import sys
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -37,11 +38,15 @@ def _reachable(graph: dict[str, set[str]], package: str) -> set[str]:
     return reached
 
 
+#: Reads the metadata of every installed package.
+_distributions = cache(packages_distributions)
+
+
 def _installed_modules(requirements: Path) -> set[str]:
     names = {_normalized(line.split("==")[0].split("[")[0]) for line in requirements.read_text().splitlines() if line}
     modules = {
         module
-        for module, distributions in packages_distributions().items()
+        for module, distributions in _distributions().items()
         if names.intersection(map(_normalized, distributions))
     }
     return modules | set(sys.stdlib_module_names)

@@ -20,14 +20,13 @@ def check(root: Path) -> list[Violation]:
         Violation(relative(root, path), node.lineno, "the log event is not a literal snake_case string")
         for path in files(root, PRODUCT, ".py")
         for node in ast.walk(parse(path))
-        if _is_log_call(node) and not _has_literal_event(node)
+        if isinstance(node, ast.Call) and _is_log_call(node) and not _has_literal_event(node)
     ]
 
 
-def _is_log_call(node: ast.AST) -> bool:
+def _is_log_call(node: ast.Call) -> bool:
     return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
+        isinstance(node.func, ast.Attribute)
         and node.func.attr in _LEVELS
         and bool(_LOGGER.search(ast.unparse(node.func.value)))
     )

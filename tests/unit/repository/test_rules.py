@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from support.repository_copy import ROOT, add_code, copy_product, run_tool
-from support.rules import RULES, environment, file_sizes, image_imports, import_cycles, log_events, volume_paths
+from support.rules import (
+    RULES,
+    docstrings,
+    environment,
+    file_sizes,
+    image_imports,
+    import_cycles,
+    log_events,
+    volume_paths,
+    words,
+)
 from support.rules.source import Violation
 
 Check = Callable[[Path], list[Violation]]
@@ -51,7 +61,7 @@ def test_volume_path_outside_the_storage_is_refused(copy: Path, code: str) -> No
 @pytest.mark.parametrize("path", ["api/jobs/submit.py", "cli/commands/watch.py", "shared/new_module.py"])
 @pytest.mark.parametrize("code", ["import os\n\nVALUE = os.environ['A']", "import os\n\nVALUE = os.getenv('A')"])
 def test_environment_outside_settings_is_refused(copy: Path, path: str, code: str) -> None:
-    """ruff reports a file that reads an environment variable and is not a settings.py."""
+    """Ruff reports a file that reads an environment variable and is not a settings.py."""
     add_code(copy, path, code)
     result = run_tool(copy, "ruff", "check", "--no-cache", "--select", "TID251", "--output-format", "concise")
     assert result.returncode == 1
@@ -60,7 +70,7 @@ def test_environment_outside_settings_is_refused(copy: Path, path: str, code: st
 
 
 def test_environment_in_settings_passes(copy: Path) -> None:
-    """ruff reports no use of the environment in the product as it is, and none in a settings.py."""
+    """Ruff reports no use of the environment in the product as it is, and none in a settings.py."""
     add_code(copy, "cli/settings.py", "import os\n\nVALUE = os.environ['A']")
     result = run_tool(copy, "ruff", "check", "--no-cache", "--select", "TID251")
     assert result.returncode == 0, result.stdout
@@ -138,3 +148,55 @@ def test_log_event_that_is_not_literal_is_refused(copy: Path, code: str) -> None
     """A log line whose event cannot be searched for in the code is reported."""
     add_code(copy, "shared/worker/backoff.py", code)
     refuse(log_events.check, copy, "shared/worker/backoff.py", "literal")
+
+
+@pytest.mark.parametrize(
+    ("code", "rule"),
+    [
+        ("def planted():\n    return 1", "D103"),
+        ("class Planted:\n    value = 1", "D101"),
+        ('def planted():\n    """ Return one."""\n    return 1', "D210"),
+        ('def planted():\n    """Return one"""\n    return 1', "D415"),
+    ],
+)
+def test_missing_or_untidy_docstring_is_refused(copy: Path, code: str, rule: str) -> None:
+    """A public function or class of the product without a docstring, or with an untidy one, is reported by ruff."""
+    add_code(copy, "shared/worker/backoff.py", code)
+    result = run_tool(copy, "ruff", "check", "--no-cache", "--select", "D", "--output-format", "concise")
+    assert result.returncode == 1
+    assert [line.split()[1] for line in result.stdout.splitlines() if line.startswith("shared/worker/backoff.py")] == [
+        rule
+    ]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'def planted():\n    """What the routes are handed."""',
+        'class Planted:\n    """Whoever listens."""',
+        'class Planted:\n    value: int\n    """How many there are."""',
+        'async def planted():\n    """It is so."""',
+    ],
+)
+@pytest.mark.parametrize("path", ["api/jobs/cleanup.py", "tests/unit/test_planted.py"])
+def test_docstring_that_is_a_riddle_is_refused(copy: Path, path: str, code: str) -> None:
+    """A docstring that begins with a pronoun or a question word is reported, in the product and in tests."""
+    add_code(copy, path, code)
+    refuse(docstrings.check, copy, path, "docstring begins with")
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "word"),
+    [
+        ("api/jobs/cleanup.py", "# The job is begun anew.", "anew"),
+        ("api/web/planted.js", "// Nobody waits.", "Nobody"),
+        ("shared/queue/lua/planted.lua", "-- It is set aside.", "set aside"),
+        ("docs/planted.md", "The client is told so.", "told"),
+        ("tests/unit/test_planted.py", "def test_the_caller_is_told(): ...", "told"),
+        ("bench/Dockerfile", "# whoever", "whoever"),
+    ],
+)
+def test_private_word_is_refused(copy: Path, path: str, code: str, word: str) -> None:
+    """A word of the old private vocabulary is reported in every kind of file, also as a part of a name."""
+    add_code(copy, path, code)
+    refuse(words.check, copy, path, repr(word))
