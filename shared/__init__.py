@@ -1,1 +1,1 @@
-"""What every service imports: jobs, queue, worker runtime, storage, settings, errors, logs."""
+"""The code that every service imports: jobs, queue, worker runtime, storage, settings, errors, logs."""

@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol, Self
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A stored file, open for reading. Erasing its job does not disturb whoever has it open."""
+    """A stored file, open for reading. Erasing its job does not disturb a reader."""
 
     name: str
     """Its base name, to save it under."""

@@ -15,7 +15,7 @@ CONTAINERS = (*SERVICES, "redis")
 
 
 def compose_command() -> list[str] | None:
-    """How compose is called here: the old program or the newer plugin."""
+    """The command for compose on this machine: the old program or the newer plugin."""
     if shutil.which("docker-compose"):
         return ["docker-compose"]
     plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
@@ -23,7 +23,7 @@ def compose_command() -> list[str] | None:
 
 
 def clean_environment() -> dict[str, str]:
-    """What docker needs, and nothing of the caller's that would win over the `.env` of a test."""
+    """The environment that docker needs, without variables of the caller that would override the `.env` of a test."""
     return {name: value for name, value in os.environ.items() if name in ("PATH", "HOME") or name.startswith("DOCKER_")}
 
 
@@ -69,7 +69,7 @@ class Stack:
         return self.compose("ps", "--quiet", service).split()
 
     def logs(self, container: str) -> str:
-        """What it wrote last, on both of its streams."""
+        """The last lines of a container, of standard output and standard error."""
         both = subprocess.run(
             ["docker", "logs", "--tail", "200", container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True
         )

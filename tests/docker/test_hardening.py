@@ -1,4 +1,4 @@
-"""What the real containers may not do: to their host, to each other, to Redis."""
+"""The limits of the real containers: on their host, on each other and on Redis."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ every_container = pytest.mark.parametrize("service", CONTAINERS)
 
 
 def attempt(container: str, *command: str) -> subprocess.CompletedProcess[str]:
-    """What comes of a command inside a container."""
+    """Run a command inside a container, which may fail."""
     return subprocess.run(["docker", "exec", container, *command], capture_output=True, text=True, check=False)
 
 
@@ -72,15 +72,15 @@ def test_redis_refuses_before_the_kernel_kills_it(stack: Stack) -> None:
     assert settings["maxmemory-policy"] == "noeviction"
 
 
-def test_redis_tells_a_stranger_nothing(stack: Stack) -> None:
-    """Who has found a way onto the network, but does not know REDIS_PASSWORD, cannot ask it anything."""
+def test_redis_refuses_a_client_without_its_password(stack: Stack) -> None:
+    """A process on the network that does not know REDIS_PASSWORD gets no answer from Redis."""
     (container,) = stack.containers("api")
     ask = "import socket; s = socket.create_connection(('redis', 6379)); s.sendall(b'KEYS *\\r\\n'); print(s.recv(99))"
     assert "NOAUTH" in run("docker", "exec", container, "python", "-c", ask)
 
 
-def test_redis_has_no_way_outside(stack: Stack) -> None:
-    """It is on one network only, which leads nowhere, and no port of it is published."""
+def test_redis_cannot_be_reached_from_outside(stack: Stack) -> None:
+    """Redis is on one network only, which is internal, and none of its ports is published."""
     (container,) = stack.containers("redis")
     (network,) = inspect(container)["NetworkSettings"]["Networks"]
     assert run("docker", "network", "inspect", "--format", "{{.Internal}}", network).strip() == "true"

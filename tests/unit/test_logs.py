@@ -58,7 +58,7 @@ def test_an_exception_that_nothing_catches_is_one_event(program, name, code):
 
 
 def test_printed_lines_and_warnings_are_events():
-    """What a library prints on standard error, and a warning of Python's, are events of their own."""
+    """A line that a library prints on standard error, and a Python warning, are each an event."""
     printed, warning = events_of(
         "import sys, warnings\nsys.stderr.write('one '); sys.stderr.write('line\\n'); warnings.warn('old')"
     )

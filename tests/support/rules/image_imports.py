@@ -11,7 +11,7 @@ from support.rules.source import PACKAGES, SERVICES, Violation
 
 
 def check(root: Path) -> list[Violation]:
-    """What a service imports, also through `shared`, is in its image's requirements."""
+    """Every library that a service imports, also through `shared`, is in its image's requirements."""
     graph = import_graph(root)
     found: list[Violation] = []
     for service in SERVICES:
