@@ -52,5 +52,5 @@ _NUMBERS = {
     "HISTORY_BYTES": HISTORY_BYTES,
     "MOST_COUNTS": MOST_COUNTS,
 }
-PREAMBLE = "".join(f"local {name} = {value!r}\n" for name, value in (KEYS | _NUMBERS).items())
-PREAMBLE += f"local BOUNDS_MS = {{{', '.join(map(str, BOUNDS_MS))}}}\n"
+LUA_CONSTANTS = {name: repr(value) for name, value in (KEYS | _NUMBERS).items()}
+LUA_CONSTANTS["BOUNDS_MS"] = f"{{{', '.join(map(str, BOUNDS_MS))}}}"
