@@ -44,8 +44,7 @@ class Claim:
         """Read a reply of `begin.lua`; None unless an attempt started."""
         if reply[0] != "begun":
             return None
-        pairs = iter(reply[4])
-        fields = dict(zip(pairs, pairs, strict=True))
+        fields = json.loads(reply[4])
         history = tuple((user, assistant) for user, assistant in reversed(reply[6]))
         return cls(reply[1], token, int(reply[2]), reply[3], fields, int(reply[5]), history, int(reply[7]))
 

@@ -7,20 +7,20 @@
 -- Replies {verdict} or {verdict, what begin.lua replies}. The verdict is 'committed', 'over' (the job ended meanwhile) or
 -- 'stale' (the task is not, or no longer, this attempt's; or, with its last second, Redis has lost steps of it: then the
 -- worker, which still holds it, begins anew).
-local function commit(task, worker, token, outcome)
-  local stage, job = parse(task)
-  if outcome.steps ~= steps_of(job, task) then
-    return 'stale'
-  end
-  local hindrance = settle(job, task, worker, token)
+local function commit(stage, job, task, worker, token, outcome)
+  local hindrance = settle(job, task, worker, token, outcome.steps)
   if hindrance then
     return hindrance
   end
-  close(job, task)
-
-  local now = now_ms()
-  record(job, outcome, now, 'done_at:' .. stage, now)
-  redis.pcall('HINCRBY', DONE, stage .. ':' .. minute_of(now), 1)
+  local now, is_last = now_ms(), not (outcome.parts or outcome.part) and #outcome.next == 0
+  if is_last then
+    redis.call('DEL', TASKS .. job)
+    record(job, outcome, now, 'done_at:' .. stage, now, 'status', 'completed', 'ended_at', now)
+  else
+    close(job, task)
+    record(job, outcome, now, 'done_at:' .. stage, now)
+  end
+  redis.pcall('HINCRBY', DONE, stage .. ':' .. minute_of(now), '1')
   count('done:' .. stage)
   count_reported(outcome.counts)
   push_all(job, outcome.next, now)
@@ -41,9 +41,8 @@ local function commit(task, worker, token, outcome)
       remember(job, outcome.fields, true)
     end
     join_if_done(job, now)
-  elseif #outcome.next == 0 then
-    redis.call('DEL', tasks)
-    finish(job, 'completed', {}, now)
+  elseif is_last then
+    close_job(job, 'completed', {}, now)
     count_times(job, now)
   end
   if parts and parts[1] ~= stage or #outcome.next > 0 then -- one that has only cut its text has not done its stage
@@ -53,8 +52,9 @@ local function commit(task, worker, token, outcome)
 end
 
 local outcome = cjson.decode(ARGV[4]) -- first: if this fails, nothing has changed
-local verdict = commit(ARGV[1], ARGV[2], ARGV[3], outcome)
+local stage, job = parse(ARGV[1])
+local verdict = commit(stage, job, ARGV[1], ARGV[2], ARGV[3], outcome)
 if ARGV[5] then
-  return {verdict, begin(ARGV[2], ARGV[5], (parse(ARGV[1])))}
+  return {verdict, begin(ARGV[2], ARGV[5], stage)}
 end
 return {verdict}

@@ -10,9 +10,19 @@
 -- parts_done counts those of them that are done, with what each has made in part:<index>, and join is the task that follows
 -- when all are: it is there once no more will come.
 
+-- A whole number as it is printed: Redis would print it ten times as slowly.
+local function digits(number)
+  return string.format('%d', number)
+end
+
+local now -- the same in all of a script
+
 local function now_ms()
-  local time = redis.call('TIME') -- Redis's own clock: those of workers may differ
-  return string.format('%d%03d', time[1], time[2] / 1000) -- a string, since Redis is slow at printing numbers
+  if not now then
+    local time = redis.call('TIME') -- Redis's own clock: those of workers may differ
+    now = string.format('%d%03d', time[1], time[2] / 1000) -- a string, since Redis is slow at printing numbers
+  end
+  return now
 end
 
 -- Work is counted by the minute.
@@ -59,7 +69,7 @@ local function push_ahead(stage, task)
 end
 
 local function push(job, task, input, now, goes_ahead)
-  local stage = parse(task)
+  local stage = string.match(task, '^%l+')
   redis.call('HSET', TASKS .. job, 'input:' .. task, input)
   redis.call('HSETNX', JOB .. job, 'queued_at:' .. stage, now)
   if goes_ahead then
@@ -105,8 +115,10 @@ end
 
 -- Holding is the proof of ownership. The token tells this attempt from a newer one of the same worker; it is random,
 -- since a counter could be given out twice after Redis has lost its last second.
-local function let_go(job, task, worker, token)
-  if redis.call('HGET', TASKS .. job, 'token:' .. task) ~= token then
+-- `steps` are those that the attempt knows of: with its last second Redis may have lost some.
+local function let_go(job, task, worker, token, steps)
+  local in_force, recorded = unpack(redis.call('HMGET', TASKS .. job, 'token:' .. task, 'steps:' .. task))
+  if in_force ~= token or steps and steps ~= (tonumber(recorded) or 0) then
     return false
   end
   return redis.call('LREM', HELD .. worker, 1, task) == 1
@@ -130,9 +142,9 @@ end
 -- Let go of a task whose attempt has ended. Replies what keeps the caller from going on: 'stale' if it was not, or no
 -- longer, this attempt's; 'over' if the job has ended meanwhile; nil if nothing does. Of a job that failed the task stays
 -- open, in no place, until somebody has the job tried again or forgotten.
-local function settle(job, task, worker, token)
+local function settle(job, task, worker, token, steps)
   local status = redis.call('HGET', JOB .. job, 'status') -- first: if this fails, nothing has changed
-  if not let_go(job, task, worker, token) then
+  if not let_go(job, task, worker, token, steps) then
     return 'stale'
   end
   if is_over(status) then
@@ -154,12 +166,17 @@ local function record(job, outcome, now, ...)
   end
 end
 
-local function finish(job, status, data, now)
-  redis.call('HSET', JOB .. job, 'status', status, 'updated_at', now, 'ended_at', now)
+-- Take a job whose hash says that it has ended out of the live ones.
+local function close_job(job, status, data, now)
   redis.call('ZREM', LIVE, job)
   redis.call('ZADD', ENDED, now, job)
   count('ended:' .. status)
   publish(job, status, data)
+end
+
+local function finish(job, status, data, now)
+  redis.call('HSET', JOB .. job, 'status', status, 'updated_at', now, 'ended_at', now)
+  close_job(job, status, data, now)
 end
 
 -- Every task of a job that has not been committed. A name that is none of ours is passed over.
@@ -265,8 +282,7 @@ local function begin(worker, token, stage, task)
     redis.call('LPUSH', DEAD, task)
     return {'dropped', 'unreadable'}
   end
-  local fields = redis.call('HGETALL', JOB .. job)
-  local field = by_name(fields)
+  local field = by_name(redis.call('HGETALL', JOB .. job))
   if is_over(field.status) then
     redis.call('LREM', held, 1, task)
     return {'dropped', 'over'}
@@ -299,16 +315,16 @@ local function begin(worker, token, stage, task)
       retract(job, task)
     end
     -- One that was struck off while it was paused may die before its next beat: somebody must look into its hands.
-    redis.pcall('ZADD', WORKERS, 'NX', now + LEASE_MS, worker) -- no job is to blame if that is no sorted set
+    redis.pcall('ZADD', WORKERS, 'NX', digits(now + LEASE_MS), worker) -- no job is to blame if that is no sorted set
     redis.call('HSET', tasks, 'token:' .. task, token, 'worker:' .. task, worker,
-      'attempts:' .. task, attempt, 'crashes:' .. task, crashes)
+      'attempts:' .. task, digits(attempt), 'crashes:' .. task, digits(crashes))
     local begun = 'begun_at:' .. stage
     redis.call('HSET', JOB .. job, 'status', 'processing', 'stage', stage, 'updated_at', now,
-      'attempts:' .. stage, (field['attempts:' .. stage] or 0) + 1, begun, field[begun] or now)
+      'attempts:' .. stage, digits((field['attempts:' .. stage] or 0) + 1), begun, field[begun] or now)
     if attempt > 1 or not field[begun] then
       publish(job, 'processing', {stage = stage, attempt = attempt})
     end
   end
-  return {'begun', task, attempt, input, fields, tonumber(excused) or 0,
+  return {'begun', task, attempt, input, cjson.encode(field), tonumber(excused) or 0,
     stage == 'llm' and earlier_turns(job, field) or {}, redis.call('LLEN', QUEUE .. stage)}
 end
