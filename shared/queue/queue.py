@@ -173,11 +173,9 @@ class Queue:
         """
         with translate_redis_errors():
             # One round trip: Redis reads the second command when the first has ended.
-            pipe = self.redis.client.pipeline(transaction=False)
-            pipe.blmove(KEYS["QUEUE"] + stage, KEYS["HELD"] + worker, BLOCK_S, "RIGHT", "LEFT")
-            pipe.evalsha(self.redis.hash_of("begin"), 0, worker, token, stage)
+            move = "BLMOVE", KEYS["QUEUE"] + stage, KEYS["HELD"] + worker, "RIGHT", "LEFT", BLOCK_S
             try:
-                _, reply = await pipe.execute()
+                _, reply = await self.redis.exchange(move, self.redis.call("begin", worker, token, stage))
             except exceptions.NoScriptError:
                 reply = await self.redis.evaluate("begin", worker, token, stage)
         return Claim.read(reply, token)
@@ -186,10 +184,7 @@ class Queue:
         """Start an attempt with each of `tokens` at one of the stage's next tasks, without waiting for any. As with
         `claim`, never repeat this blindly."""
         with translate_redis_errors():
-            pipe = self.redis.client.pipeline(transaction=False)
-            for token in tokens:
-                pipe.evalsha(self.redis.hash_of("begin"), 0, worker, token, stage)
-            replies = await pipe.execute()
+            replies = await self.redis.exchange(*(self.redis.call("begin", worker, token, stage) for token in tokens))
         claims = (Claim.read(reply, token) for reply, token in zip(replies, tokens, strict=True))
         return [claim for claim in claims if claim]
 

@@ -58,6 +58,19 @@ async def test_repeated_commit_counts_once(driver, queue, counts):
     assert (counted["done:stt"], counted["ended:completed"], counted["total:sum"] >= 0) == (1, 1, True)
 
 
+async def test_times_are_added_to_any_stored_sum(driver, queue):
+    """A sum past what a Lua number holds stays exact, and a sum that is no number is left as it is."""
+    large, junk = str(2**60 + 1), "junk"
+    driver.redis.hset(KEYS["COUNTS"], mapping={"total:sum": large, "total:50": large, "waited:stt:sum": junk})
+    await driver.submit()
+    assert await queue.commit("stt-1", await driver.claim("stt-1"), Outcome()) == "committed"
+    stored = driver.redis.hgetall(KEYS["COUNTS"])
+    assert 0 <= int(stored["total:sum"]) - int(large) < 60_000
+    assert int(stored["total:50"]) - int(large) in (0, 1)
+    assert stored["waited:stt:sum"] == junk
+    assert stored["ended:completed"] == "1"
+
+
 async def test_late_commit_is_not_counted(driver, queue, counts):
     """A stale commit, and one of a job that has ended, increases no counter."""
     outcome = Outcome(counts={"stt_strategy:full": 1})
