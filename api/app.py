@@ -45,7 +45,7 @@ def create_app(settings: ApiSettings, queue: Queue | None = None) -> FastAPI:
     Raises:
         StartupError: the volume cannot be written to.
     """
-    queue = queue or Queue.connect(settings.redis_url, password=settings.redis_password, patience_s=PATIENCE_S)
+    queue = queue or Queue.connect(settings.redis_url, password=settings.redis_password, timeout_s=PATIENCE_S)
     storage = LocalStorage(settings.data_dir)
     storage.prepare()
     changes = ChangeListener(queue)

@@ -64,7 +64,7 @@ async def cancel_job(queue: Queue, storage: Storage, job_id: str) -> None:
     verdict = await queue.cancel(job_id)
     if verdict == "gone":
         raise JobNotFound
-    while verdict == "over" and not await erase_job(queue, storage, job_id, with_turn=True):
+    while verdict == "job_ended" and not await erase_job(queue, storage, job_id, with_turn=True):
         verdict = await queue.cancel(job_id)  # it was retried meanwhile
     if verdict == "cancelled":
         await asyncio.to_thread(storage.erase, job_id)

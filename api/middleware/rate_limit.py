@@ -8,7 +8,6 @@ from ipaddress import IPv6Address, ip_address
 from api.problems.catalogue import Problems
 from api.problems.problem import Problem
 from shared.queue.queue import Queue
-from shared.queue.redis_client import retry_once
 
 #: The prefix of every counter's key.
 _PREFIX = "cascade:rate"
@@ -27,8 +26,10 @@ class RateLimiter:
         from limits.aio.strategies import FixedWindowRateLimiter
 
         self._limit = None if limit == "off" else parse(limit)
-        pool = queue.redis.client.connection_pool
-        storage = RedisStorage("async+redis://", implementation="redispy", key_prefix=_PREFIX, connection_pool=pool)
+        self._client = queue.client
+        storage = RedisStorage(
+            "async+redis://", implementation="redispy", key_prefix=_PREFIX, connection_pool=queue.client.pool
+        )
         self._limiter = FixedWindowRateLimiter(storage)
 
     async def count(self, client: str) -> None:
@@ -41,7 +42,7 @@ class RateLimiter:
         if self._limit is None:
             return
         name = hashlib.sha256(client.encode()).hexdigest()[:32]
-        pause_s: int = await retry_once(self._hit, name)
+        pause_s: int = await self._client.retry_once(self._hit, name)
         if pause_s:
             raise Problem(Problems.RATE_LIMITED, limit=self._limit, retry_after_s=pause_s)
 

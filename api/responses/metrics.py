@@ -38,17 +38,17 @@ _COUNTERS = (
     _CounterSpec("done", "cascade_tasks_done", "Tasks that were done.", ("stage",)),
     _CounterSpec("retried", "cascade_tasks_retried", "Tasks that failed and were rescheduled.", ("stage",)),
     _CounterSpec("reclaimed", "cascade_tasks_reclaimed", "Tasks that were reclaimed from dead workers.", ("stage",)),
-    _CounterSpec("set_aside", "cascade_tasks_dead_lettered", "Tasks that failed for good.", ("stage", "code")),
+    _CounterSpec("dead_lettered", "cascade_tasks_dead_lettered", "Tasks that failed for good.", ("stage", "code")),
     _CounterSpec(
-        "reported:stt_strategy", "cascade_stt_strategies", "Recordings, by recognition strategy.", ("strategy",)
+        "engine_event:stt_strategy", "cascade_stt_strategies", "Recordings, by recognition strategy.", ("strategy",)
     ),
     _CounterSpec(
-        "reported:stt_fallback_reason",
+        "engine_event:stt_fallback_reason",
         "cascade_stt_fallbacks",
         "Recordings whose short strategy failed, by the reason for the full one.",
         ("reason",),
     ),
-    _CounterSpec("reported", "cascade_engine_events", "Events that engines count, by name.", ("name",)),
+    _CounterSpec("engine_event", "cascade_engine_events", "Events that engines count, by name.", ("name",)),
 )
 
 

@@ -1,56 +1,82 @@
-"""Every Redis key of the system, in one block. Lua sees the same names as local variables."""
+"""Every Redis key of the system, the fields of its hashes but for the job hash, and the queue's limits, in one block.
+
+Lua scripts use the same names: `QUEUE .. stage`, `TASK_FIELD.input .. task`, `LEASE_MS`.
+"""
 
 KEYS = {
     # Followed by a job's id.
-    "JOB": "cascade:job:",  # hash: the job-status hash
-    "TASKS": "cascade:tasks:",  # hash: what the job's open tasks need, and the segments that are done
-    "EVENTS": "cascade:events:",  # stream: what happened to the job, in order, for whoever comes late: all of it
+    "JOB": "cascade:job:",  # hash: the job, see job_fields.py
+    "TASKS": "cascade:tasks:",  # hash: the job's open tasks and finished parts, see TASK_FIELDS
+    "EVENTS": "cascade:events:",  # stream: the job's events, all of them, for subscribers that come late
     # Followed by a conversation's id.
-    "CONVERSATION": "cascade:conversation:",  # hash: its turns, and what they have in common
+    "CONVERSATION": "cascade:conversation:",  # hash: its turns, see TURN_FIELDS
     # Followed by a stage's name.
-    "QUEUE": "cascade:queue:",  # list: tasks that wait; in at the left, out at the right
-    "AHEAD": "cascade:ahead:",  # string: the last task that was put before those that wait
+    "QUEUE": "cascade:queue:",  # list: waiting tasks; in at the left, out at the right
+    "AHEAD": "cascade:ahead:",  # string: the last task that was pushed to the front of the list
     # Followed by a worker's name.
-    "HELD": "cascade:held:",  # list: tasks in that worker's hands
+    "HELD": "cascade:held:",  # list: the tasks that the worker holds
     # Followed by the hash of a caller's Idempotency-Key.
-    "IDEMPOTENCY": "cascade:idempotency:",  # string: the job that the key has made
+    "IDEMPOTENCY": "cascade:idempotency:",  # string: the job that was submitted with the key
     # Whole names.
-    "DELAYED": "cascade:delayed",  # sorted set: task -> when it is due again
-    "DEAD": "cascade:dead",  # list: tasks that are set aside
-    "WORKERS": "cascade:workers",  # sorted set: worker -> its heartbeat's deadline
-    "WORKER_INFO": "cascade:worker-info",  # hash: worker -> what it is, as JSON
-    "LIVE": "cascade:live",  # sorted set: jobs that have not ended -> when they were made
+    "DELAYED": "cascade:delayed",  # sorted set: task -> when it is due
+    "DEAD": "cascade:dead",  # list: dead-lettered tasks
+    "WORKERS": "cascade:workers",  # sorted set: worker -> when its lease ends
+    "WORKER_INFO": "cascade:worker-info",  # hash: worker -> its description, as JSON
+    "LIVE": "cascade:live",  # sorted set: jobs that have not ended -> when they were accepted
     "ENDED": "cascade:ended",  # sorted set: jobs that have ended -> when
     "DONE": "cascade:done",  # hash: "<stage>:<minute>" -> tasks that were committed in that minute since the epoch
-    "COUNTS": "cascade:counts",  # hash: what -> how often it has happened since Redis was first started; see counts.lua
-    "SWEPT_AT": "cascade:swept-at",  # string: when somebody last looked for dead workers
+    "COUNTS": "cascade:counts",  # hash: counters since Redis was first started, see lua/lib/counters.lua
+    "SWEPT_AT": "cascade:swept-at",  # string: when a process last looked for dead workers
     "CHANNEL": "cascade:events",  # publish/subscribe: "<job id> <event>" after each event
 }
 
-#: A worker whose heartbeat is older than this is dead, and what it held goes back: ten beats in a row must be lost
-#: before a live worker is robbed.
+#: Fields of the TASKS hash. One that ends with a colon is followed by a task's name, or by a part's number.
+TASK_FIELDS = {
+    "input": "input:",  # the task's input; there for each open task
+    "token": "token:",  # the token of the current attempt
+    "worker": "worker:",  # the worker of the current attempt
+    "attempts": "attempts:",  # how many attempts were started
+    "crashes": "crashes:",  # how many of them did not end in order
+    "uncounted": "uncounted:",  # how many of them failed for a reason that has nothing to do with the job
+    "steps": "steps:",  # how many steps the latest attempt has recorded
+    "first_part": "first_part",  # the number of the first part of the current generation
+    "next_part": "next_part",  # the number of the next part
+    "parts_done": "parts_done",  # how many parts of the generation are done
+    "part": "part:",  # the output of a finished part
+    "join": "join",  # the task that joins the parts; there once no more parts will come
+}
+
+#: Fields of the CONVERSATION hash. One that ends with a colon is followed by a turn's number.
+TURN_FIELDS = {
+    "job": "job:",  # the turn's job
+    "at": "at:",  # when it was submitted, in ms since the epoch
+    "user": "user:",  # the transcript or the written question, once known
+    "assistant": "assistant:",  # the answer, once known
+    "first": "first",  # the number of the oldest turn
+    "next": "next",  # the number of the next turn
+    "language": "language",  # the language of the latest turn that had one
+    "language_of": "language_of",  # the number of that turn
+    "voice": "voice",  # the voice of the latest turn that asked for one
+    "voice_of": "voice_of",  # the number of that turn
+    "ttl_ms": "ttl_ms",  # how long the conversation lives after a turn
+}
+
+#: A worker whose last heartbeat is older than this is dead, and the tasks that it held are reclaimed: ten heartbeats in
+#: a row must be lost before a live worker loses its tasks.
 LEASE_MS = 5_000
 
-#: How often a worker may die on one task before the task is set aside.
+#: How many workers may die on one task before it is dead-lettered.
 MAX_CRASHES = 3
 
-#: How many turns of a conversation are kept, and how much of them a model may be told at most: far more than it is told
-#: by default (LLM_HISTORY_TOKENS), and little enough for one reply.
-TURNS_KEPT, HISTORY_BYTES = 100, 256_000
+#: How many turns of a conversation are kept.
+TURNS_KEPT = 100
 
-#: Times are counted by these bounds, in ms: from a cached piece of speech to a job that has waited for half an hour.
+#: The largest history that a claim carries: far more than a model is sent by default (LLM_HISTORY_TOKENS), and little
+#: enough for one reply.
+HISTORY_BYTES = 256_000
+
+#: The bounds by which times are counted, in ms: from a cached segment to a job that has waited for half an hour.
 BOUNDS_MS = (50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 1_800_000)
 
-#: Past so many counts no more names are taken from engines: each is a time series for whoever watches.
-MOST_COUNTS = 500
-
-#: The head of every script.
-_NUMBERS = {
-    "LEASE_MS": LEASE_MS,
-    "MAX_CRASHES": MAX_CRASHES,
-    "TURNS_KEPT": TURNS_KEPT,
-    "HISTORY_BYTES": HISTORY_BYTES,
-    "MOST_COUNTS": MOST_COUNTS,
-}
-LUA_CONSTANTS = {name: repr(value) for name, value in (KEYS | _NUMBERS).items()}
-LUA_CONSTANTS["BOUNDS_MS"] = f"{{{', '.join(map(str, BOUNDS_MS))}}}"
+#: Past so many counters no more names are taken from engines: each is a time series for Prometheus.
+MAX_COUNTERS = 500

@@ -43,7 +43,7 @@ class Steps:
         self._commit_partial = commit_partial
 
     async def record(self, step: Outcome) -> None:
-        if await self._commit_partial(replace(step, steps=self.recorded)) != "extended":
+        if await self._commit_partial(replace(step, steps=self.recorded)) != "recorded":
             raise asyncio.CancelledError  # as the next heartbeat would
         self.recorded += 1
 

@@ -147,7 +147,7 @@ class Faults:
     async def flush_scripts(self, done: Injected) -> None:
         async with self._stack.locks["redis"]:
             done.begun = time.time()
-            await self._stack.queue.redis.ask("script_flush")
+            await self._stack.queue.client.command("script_flush")
 
     async def fill_disk(self, done: Injected) -> None:
         async with self._stack.locks["volume"]:

@@ -55,7 +55,7 @@ class GrowingAnswer:
             self._llm_step = 0
         events = [TextEvent(" ".join(sentences))]
         outcome = Outcome({"response": "…"}, parts=("tts", sentences), events=events, steps=self._llm_step)
-        assert await self.queue.commit_partial("worker", self._llm_claim, outcome) == "extended"
+        assert await self.queue.commit_partial("worker", self._llm_claim, outcome) == "recorded"
         self._llm_step += 1
 
     async def finish_writing(self) -> None:
@@ -66,7 +66,7 @@ class GrowingAnswer:
     async def restart(self) -> None:
         """Fail the LLM task's attempt and make the task due again; the next `write` starts a new generation."""
         assert self._llm_claim
-        assert await self.queue.reschedule("worker", self._llm_claim, 0, "model_failed", crashed=False) == "delayed"
+        assert await self.queue.reschedule("worker", self._llm_claim, 0, "model_failed", crashed=False) == "rescheduled"
         assert await self.queue.promote() == 1
         self._llm_claim = None
 
@@ -108,7 +108,9 @@ class GrowingAnswer:
     async def fail(self) -> None:
         """Dead-letter the LLM task."""
         assert self._llm_claim
-        assert await self.queue.dead_letter("worker", self._llm_claim, "model_refused", "It would not.") == "buried"
+        assert (
+            await self.queue.dead_letter("worker", self._llm_claim, "model_refused", "It would not.") == "dead_lettered"
+        )
 
     async def _commit(self, claim: Claim, outcome: Outcome) -> None:
         assert await self.queue.commit("worker", claim, outcome) == "committed"

@@ -11,6 +11,7 @@ from fakeredis import FakeAsyncRedis, FakeServer
 from api.app import create_app
 from api.settings import ApiSettings
 from shared.queue.queue import Queue
+from shared.queue.redis_client import RedisClient
 
 FORM_TYPE = "multipart/form-data; boundary=limit"
 
@@ -24,7 +25,7 @@ class ApiInProcess:
         settings = ApiSettings(
             _env_file=None, data_dir=volume, max_upload_mb=0.2, max_live_jobs=1_000_000, rate_limit="off"
         )
-        queue = Queue(FakeAsyncRedis(server=FakeServer(), decode_responses=True))
+        queue = Queue(RedisClient(FakeAsyncRedis(server=FakeServer(), decode_responses=True)))
         self._app = create_app(settings, queue)
         transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
         self._client = httpx.AsyncClient(transport=transport, base_url="http://api")

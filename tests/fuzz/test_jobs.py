@@ -67,9 +67,10 @@ def test_changed_job_is_read_or_refused(fields: dict[str, str], data: st.DataObj
 )
 def test_claim_is_read_from_a_reply(stage: Any, job_id: str, part: Any, fields: dict[str, str]) -> None:
     """A claim has the job and the part of its task's name, and the history with the oldest turn first."""
-    pairs = [text for pair in fields.items() for text in pair]
     turns = [["Hi", "Ho"], ["Why?", "So."]]  # the latest first
-    claim = Claim.read(["begun", task_name(stage, job_id, part), "3", "input", pairs, 0, turns, 5], "token")
+    claim = Claim.read(
+        ["begun", task_name(stage, job_id, part), "3", "input", json.dumps(fields), 0, turns, 5], "token"
+    )
     assert claim is not None
     assert (claim.job_id, claim.part) == (job_id, None if part is None else str(part))
     assert (claim.attempt, claim.fields) == (3, fields)

@@ -140,7 +140,7 @@ async def test_turn_of_a_deleted_job_is_erased(driver, queue, redis, ask, answer
         assert not await queue.erase(job_id, with_turn=True)
     else:
         assert await queue.cancel(job_id) == "cancelled"
-        assert await queue.cancel(job_id) == "over"
+        assert await queue.cancel(job_id) == "job_ended"
     assert "secret" not in str(redis.hgetall(KEY))
     assert texts(await conversations.find("kitchen")) == [("kept", "kept too")]
     await ask("next")

@@ -218,7 +218,7 @@ async def test_commit_that_cannot_be_encoded_changes_nothing(driver, queue):
     with pytest.raises(QueueUnreadable):
         await queue.commit("stt-1", claim, Outcome({"transcript": "\ud83d"}))
     assert driver.placed_tasks() == [claim.task]
-    assert await queue.dead_letter("stt-1", claim, "engine_failed", "It broke.") == "buried"
+    assert await queue.dead_letter("stt-1", claim, "engine_failed", "It broke.") == "dead_lettered"
 
 
 async def test_quarantined_job_cannot_be_retried(driver, queue, redis):

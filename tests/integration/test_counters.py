@@ -3,7 +3,7 @@
 import pytest
 
 from shared.queue.admin import QueueAdmin
-from shared.queue.keys import KEYS, MOST_COUNTS
+from shared.queue.keys import KEYS, MAX_COUNTERS
 from shared.queue.messages import Outcome
 from shared.queue.stages import task_name
 
@@ -54,7 +54,7 @@ async def test_repeated_commit_counts_once(driver, queue, counts):
     verdicts = [await queue.commit("stt-1", claim, outcome) for _ in range(2)]
     assert verdicts == ["committed", "stale"]
     counted = await counts()
-    assert (counted["reported:stt_strategy:short_8"], counted["reported:stt_fallback_reason:silent"]) == (1, 2)
+    assert (counted["engine_event:stt_strategy:short_8"], counted["engine_event:stt_fallback_reason:silent"]) == (1, 2)
     assert (counted["done:stt"], counted["ended:completed"], counted["total:sum"] >= 0) == (1, 1, True)
 
 
@@ -80,9 +80,9 @@ async def test_late_commit_is_not_counted(driver, queue, counts):
     current = await driver.claim("stt-2")
     assert await queue.commit("stt-1", paused, outcome) == "stale"
     driver.redis.hset(KEYS["JOB"] + job_id, "status", "failed")
-    assert await queue.commit("stt-2", current, outcome) == "over"
+    assert await queue.commit("stt-2", current, outcome) == "job_ended"
     counted = await counts()
-    assert not any(name.startswith(("reported:", "done:")) for name in counted)
+    assert not any(name.startswith(("engine_event:", "done:")) for name in counted)
 
 
 async def test_retries_reclaims_and_dead_letters_are_counted(driver, queue, counts):
@@ -101,7 +101,7 @@ async def test_retries_reclaims_and_dead_letters_are_counted(driver, queue, coun
         "accepted": 2,
         "retried:stt": 1,
         "reclaimed:stt": 1,
-        "set_aside:stt:no_speech": 1,
+        "dead_lettered:stt:no_speech": 1,
         "ended:failed": 1,
         "ended:cancelled": 1,
     }
@@ -116,13 +116,13 @@ async def test_repeated_submit_counts_as_one_accepted_job(driver, counts):
 
 async def test_engines_can_add_a_limited_number_of_counters(driver, queue, counts):
     """Engines can add counters up to a limit, as each is a time series; existing counters still increase past it."""
-    names = {f"name_{number}": 1 for number in range(MOST_COUNTS + 100)}
+    names = {f"name_{number}": 1 for number in range(MAX_COUNTERS + 100)}
     for _ in range(2):
         await driver.submit()
         assert await queue.commit("stt-1", await driver.claim("stt-1"), Outcome(counts=names)) == "committed"
     counted = await counts()
-    numbers = [number for name, number in counted.items() if name.startswith("reported:")]
-    assert (len(numbers) < MOST_COUNTS, set(numbers), counted["done:stt"]) == (True, {2}, 2)
+    numbers = [number for name, number in counted.items() if name.startswith("engine_event:")]
+    assert (len(numbers) < MAX_COUNTERS, set(numbers), counted["done:stt"]) == (True, {2}, 2)
 
 
 @pytest.mark.parametrize("name", ["", "two words", 'a"b', "a\nb", "ä", "x" * 65, "{}"])
@@ -131,4 +131,4 @@ async def test_counter_with_an_invalid_name_is_ignored(driver, queue, counts, na
     job_id = await driver.submit()
     outcome = Outcome(next=[(task_name("llm", job_id), "")], counts={name: 1, "word": 1, "less": -1})
     assert await queue.commit("stt-1", await driver.claim("stt-1"), outcome) == "committed"
-    assert [field for field in await counts() if field.startswith("reported:")] == ["reported:word"]
+    assert [field for field in await counts() if field.startswith("engine_event:")] == ["engine_event:word"]

@@ -21,14 +21,14 @@ async def fail_one_segment(driver, queue, segments=2):
     job_id = await driver.reach_tts(segments)
     first, failing = await driver.claim("tts-1", "tts"), await driver.claim("tts-1", "tts")
     assert await queue.commit("tts-1", first, Outcome(part=(0, "0.wav"))) == "committed"
-    assert await queue.dead_letter("tts-1", failing, "engine_failed", "It broke.") == "buried"
+    assert await queue.dead_letter("tts-1", failing, "engine_failed", "It broke.") == "dead_lettered"
     return job_id
 
 
 async def test_retried_job_continues_where_it_failed(driver, queue, admin):
     """A retried job keeps its transcript, answer and finished segments, and only the missing segments are done."""
     job_id = await fail_one_segment(driver, queue, segments=3)
-    assert await admin.retry_job(job_id, max_live=1000) == "revived"
+    assert await admin.retry_job(job_id, max_live=1000) == "retried"
     job = await queue.job(job_id)
     assert (job.status, job.stage, job.error, job.response) == ("pending", "tts", None, "there")
     assert driver.placed_tasks() == [f"tts:{job_id}:1", f"tts:{job_id}:2"]
@@ -49,7 +49,7 @@ async def test_task_that_runs_while_its_job_is_retried_is_not_pushed_again(drive
     job_id = await driver.reach_tts(2)
     failing, working = await driver.claim("tts-1", "tts"), await driver.claim("tts-2", "tts")
     await queue.dead_letter("tts-1", failing, "engine_failed", "It broke.")
-    assert await admin.retry_job(job_id, max_live=1000) == "revived"
+    assert await admin.retry_job(job_id, max_live=1000) == "retried"
     assert driver.placed_tasks() == [f"tts:{job_id}:0", f"tts:{job_id}:1"]
     assert await queue.commit("tts-2", working, Outcome(part=(1, "1.wav"))) == "committed"
 
@@ -59,8 +59,8 @@ async def test_task_that_ended_after_its_job_failed_is_pushed_by_a_retry(driver,
     job_id = await driver.reach_tts(2)
     failing, late = await driver.claim("tts-1", "tts"), await driver.claim("tts-2", "tts")
     await queue.dead_letter("tts-1", failing, "engine_failed", "It broke.")
-    assert await queue.commit("tts-2", late, Outcome(part=(1, "1.wav"))) == "over"
-    assert await admin.retry_job(job_id, max_live=1000) == "revived"
+    assert await queue.commit("tts-2", late, Outcome(part=(1, "1.wav"))) == "job_ended"
+    assert await admin.retry_job(job_id, max_live=1000) == "retried"
     assert driver.placed_tasks() == [f"tts:{job_id}:0", f"tts:{job_id}:1"]
 
 
@@ -80,7 +80,7 @@ async def test_retries_do_not_exceed_the_limit_of_live_jobs(driver, queue, admin
     """Of three concurrent retries at a limit of two live jobs, one is refused."""
     jobs = [await fail_one_segment(driver, queue) for _ in range(3)]
     verdicts = await asyncio.gather(*(admin.retry_job(job_id, max_live=2) for job_id in jobs))
-    assert sorted(verdicts) == ["full", "revived", "revived"]
+    assert sorted(verdicts) == ["full", "retried", "retried"]
     assert (await queue.stats()).live == 2
 
 

@@ -93,7 +93,7 @@ async def test_cancel_removes_the_tasks_of_a_job_from_every_place(driver, queue,
             driver.hold("stt-1")
         if place in ("begun", "delayed"):
             claim = await driver.claim("stt-1")
-        if place == "delayed":
+        if place == "rescheduled":
             await queue.reschedule("stt-1", claim, 60, "x", crashed=False)
 
     assert await queue.cancel(job_id) == "cancelled"
@@ -113,7 +113,7 @@ async def test_cancel_changes_no_ended_or_unknown_job(driver, queue):
     """Cancelling an ended or an unknown job changes nothing and is no error."""
     job_id = await driver.submit()
     await queue.cancel(job_id)
-    assert await queue.cancel(job_id) == "over"
+    assert await queue.cancel(job_id) == "job_ended"
     assert await queue.cancel(uuid4().hex) == "gone"
 
 

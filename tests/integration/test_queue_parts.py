@@ -37,12 +37,12 @@ async def synthesize(driver, queue, worker="tts-1"):
 async def test_answer_is_synthesized_while_it_is_written(driver, queue):
     """Each step's parts can be claimed at once; their join is pushed when the answer is whole and all are done."""
     job_id, claim = await driver.reach_llm()
-    assert await queue.commit_partial("llm-1", claim, step(0, "a", "b")) == "extended"
+    assert await queue.commit_partial("llm-1", claim, step(0, "a", "b")) == "recorded"
     assert [await synthesize(driver, queue) for _ in range(2)] == [0, 1]
     assert driver.placed_tasks() == [claim.task], "more may come"
     job = await queue.job(job_id)
     assert (job.status, job.response) == ("processing", "text 0")
-    assert await queue.commit_partial("llm-1", claim, step(1, "c")) == "extended"
+    assert await queue.commit_partial("llm-1", claim, step(1, "c")) == "recorded"
     assert await queue.commit("llm-1", claim, step(2, "d")) == "committed"
     assert [await synthesize(driver, queue) for _ in range(2)] == [2, 3]
     join = await driver.claim("tts-1", "tts")
@@ -68,7 +68,7 @@ async def test_repeated_step_counts_once(driver, queue):
     """A step that is repeated because its reply was lost counts once, also after the next step."""
     job_id, claim = await driver.reach_llm()
     for number in (0, 0, 1, 0, 1):
-        assert await queue.commit_partial("llm-1", claim, step(number, "a")) == "extended"
+        assert await queue.commit_partial("llm-1", claim, step(number, "a")) == "recorded"
     assert driver.placed_tasks() == [claim.task, task_name("tts", job_id, 0), task_name("tts", job_id, 1)]
     assert await answer_events(queue, job_id) == ["text", "text"]
 
@@ -79,7 +79,7 @@ async def test_attempt_of_which_redis_lost_a_step_cannot_continue(driver, queue,
     await queue.commit_partial("llm-1", claim, step(0, "a"))
     with Redis.from_url(shared_redis.url) as raw:  # bytes: a dump is no text
         before = {key: raw.dump(key) for key in raw.scan_iter("*")}
-        assert await queue.commit_partial("llm-1", claim, step(1, "b")) == "extended"
+        assert await queue.commit_partial("llm-1", claim, step(1, "b")) == "recorded"
         raw.flushall()
         for key, value in before.items():
             raw.restore(key, 0, value)
@@ -117,7 +117,7 @@ async def test_next_attempt_discards_the_parts_of_the_last_one(driver, queue, en
     elif end == "released":
         assert await queue.release("llm-1", claim) == "released"
     else:
-        assert await queue.reschedule("llm-1", claim, 0, "model_unavailable", crashed=False) == "delayed"
+        assert await queue.reschedule("llm-1", claim, 0, "model_unavailable", crashed=False) == "rescheduled"
         assert driver.placed_tasks() == [claim.task, held], "no part is synthesized that the next attempt would discard"
         await queue.promote()
     second = await driver.claim("llm-2", "llm")
@@ -175,8 +175,8 @@ async def test_no_step_of_an_ended_job_is_recorded(driver, queue):
     await queue.commit_partial("llm-1", claim, step(0, "a"))
     part = await driver.claim("tts-1", "tts")
     await queue.dead_letter("tts-1", part, "unknown_voice", "No such voice.")
-    assert await queue.commit_partial("llm-1", claim, step(1, "b")) == "over"
-    assert await queue.commit("llm-1", claim, step(1, "b")) == "over"
+    assert await queue.commit_partial("llm-1", claim, step(1, "b")) == "job_ended"
+    assert await queue.commit("llm-1", claim, step(1, "b")) == "job_ended"
     assert (await answer_events(queue, job_id))[-1] == "failed"
     assert (await queue.job(job_id)).response == "text 0"
 
@@ -196,7 +196,7 @@ async def test_retry_restarts_an_answer_that_was_not_whole(driver, queue):
     failing = await driver.claim("tts-1", "tts")
     await queue.dead_letter("tts-1", failing, "engine_failed", "It broke.")
     await queue.release("llm-1", claim)
-    assert await QueueAdmin(queue).retry_job(job_id, max_live=9) == "revived"
+    assert await QueueAdmin(queue).retry_job(job_id, max_live=9) == "retried"
     assert driver.placed_tasks() == [claim.task]
     assert (await answer_events(queue, job_id))[-2:] == ["revived", "restarted"]
     second = await driver.claim("llm-1", "llm")
@@ -211,8 +211,8 @@ async def test_retry_lets_an_answer_that_is_being_written_continue(driver, queue
     await queue.commit_partial("llm-1", claim, step(0, "a"))
     failing = await driver.claim("tts-1", "tts")
     await queue.dead_letter("tts-1", failing, "engine_failed", "It broke.")
-    assert await QueueAdmin(queue).retry_job(job_id, max_live=9) == "revived"
-    assert await queue.commit_partial("llm-1", claim, step(1, "b")) == "extended"
+    assert await QueueAdmin(queue).retry_job(job_id, max_live=9) == "retried"
+    assert await queue.commit_partial("llm-1", claim, step(1, "b")) == "recorded"
     assert await queue.commit("llm-1", claim, step(2)) == "committed"
     assert [await synthesize(driver, queue) for _ in range(2)] == [0, 1]
     assert driver.placed_tasks() == [task_name("tts", job_id, "join")]
@@ -283,4 +283,4 @@ async def test_step_that_redis_refuses_changes_nothing(driver, queue):
         driver.redis.config_set("maxmemory", "0")
     assert driver.placed_tasks() == [claim.task]
     assert await answer_events(queue, job_id) == []
-    assert await queue.commit_partial("llm-1", claim, step(0, "a")) == "extended"
+    assert await queue.commit_partial("llm-1", claim, step(0, "a")) == "recorded"

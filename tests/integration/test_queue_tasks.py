@@ -102,7 +102,7 @@ async def test_rescheduled_task_waits_until_it_is_due(driver, queue):
     """A rescheduled task stays in the delayed set until it is due, and then is the next of its list."""
     first, second = await driver.submit(), await driver.submit()
     claim = await driver.claim("stt-1")
-    assert await queue.reschedule("stt-1", claim, 0.15, "model_unavailable", crashed=False) == "delayed"
+    assert await queue.reschedule("stt-1", claim, 0.15, "model_unavailable", crashed=False) == "rescheduled"
     assert await queue.promote() == 0
     assert list(driver.places()) == [KEYS["QUEUE"] + "stt", KEYS["DELAYED"]]
     await asyncio.sleep(0.2)
@@ -118,11 +118,11 @@ async def test_dead_letter_fails_its_job(driver, queue):
     """A dead-lettered task fails its job with the error, keeps its input, and drops the answer's other segments."""
     job_id = await driver.reach_tts(segments=3)
     claim, sibling = await driver.claim("tts-1", "tts"), await driver.claim("tts-2", "tts")
-    assert await queue.dead_letter("tts-1", claim, "unknown_voice", "No such voice.") == "buried"
+    assert await queue.dead_letter("tts-1", claim, "unknown_voice", "No such voice.") == "dead_lettered"
     job = await queue.job(job_id)
     assert (job.status, job.error.code, job.error.message) == ("failed", "unknown_voice", "No such voice.")
     assert driver.redis.hget(KEYS["TASKS"] + job_id, f"input:{claim.task}") == "text 0"
-    assert await queue.commit("tts-2", sibling, Outcome(part=(1, "f"))) == "over"
+    assert await queue.commit("tts-2", sibling, Outcome(part=(1, "f"))) == "job_ended"
     assert await queue.claim("tts-1", "tts", "t") is None
     assert driver.places() == {KEYS["DEAD"]: [claim.task]}
     assert [event["event"] for event in await queue.events(job_id)].count("failed") == 1

@@ -64,7 +64,7 @@ async def test_written_answer_grows_step_by_step_and_completes(driver, queue, se
     await queue.commit("stt-1", await driver.claim("stt-1"), transcribed)
     claim = await driver.claim("llm-1", "llm")
     for step in range(3):
-        assert await queue.commit_partial("llm-1", claim, answer_step(f"so far {step}", step)) == "extended"
+        assert await queue.commit_partial("llm-1", claim, answer_step(f"so far {step}", step)) == "recorded"
         assert (await queue.job(job_id)).response == f"so far {step}"
     assert await queue.commit("llm-1", claim, answer_step("whole", 3, is_last=True)) == "committed"
     job = await queue.job(job_id)
@@ -127,20 +127,20 @@ async def test_text_that_could_not_be_split_can_be_retried(driver, queue, send):
     admin = QueueAdmin(queue)
     job_id = await send(SYNTHESIS_ONLY, response="One.")
     claim = await driver.claim("tts-1", "tts")
-    assert await queue.reschedule("tts-1", claim, 0, "engine_failed", crashed=False) == "delayed"
+    assert await queue.reschedule("tts-1", claim, 0, "engine_failed", crashed=False) == "rescheduled"
     await queue.promote()
     claim = await driver.claim("tts-1", "tts")
     assert claim.attempt == 2
-    assert await queue.dead_letter("tts-1", claim, "engine_failed", "It broke.") == "buried"
+    assert await queue.dead_letter("tts-1", claim, "engine_failed", "It broke.") == "dead_lettered"
     [letter] = await admin.dead_letters()
     assert (letter.task, letter.stage, letter.attempts) == (f"tts:{job_id}", "tts", 2)
 
-    assert await admin.retry_job(job_id, max_live=1000) == "revived"
+    assert await admin.retry_job(job_id, max_live=1000) == "retried"
     split = await driver.claim("tts-1", "tts")
     await queue.commit("tts-1", split, Outcome(parts=("tts", ["One."])))
     part = await driver.claim("tts-1", "tts")
-    assert await queue.dead_letter("tts-1", part, "unknown_voice", "No such voice.") == "buried"
-    assert await admin.retry_job(job_id, max_live=1000) == "revived"
+    assert await queue.dead_letter("tts-1", part, "unknown_voice", "No such voice.") == "dead_lettered"
+    assert await admin.retry_job(job_id, max_live=1000) == "retried"
     await synthesize(driver, queue, 1)
     join = await driver.claim("tts-1", "tts")
     await queue.commit("tts-1", join, Outcome({"audio_path": "whole.wav"}))

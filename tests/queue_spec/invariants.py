@@ -81,7 +81,7 @@ class Invariants(World):
         counts = self.run(self.admin.counts())
         done = Counter(stage_of(task) for task in self.committed.elements())
         assert {stage: counts.get(f"done:{stage}", 0) for stage in STAGES} == {stage: done[stage] for stage in STAGES}
-        assert counts.get("reported:tried", 0) == done.total()
+        assert counts.get("engine_event:tried", 0) == done.total()
 
     def teardown(self) -> None:
         """Check that live workers bring every live job to its end."""
@@ -110,7 +110,7 @@ class Invariants(World):
                 self.note_attempt(worker, claim, claim.task)
                 result = outcome(claim, 2)
                 if stage == "llm":
-                    assert self.run(self.queue.commit_partial(worker, claim, result)) == "extended"
+                    assert self.run(self.queue.commit_partial(worker, claim, result)) == "recorded"
                     self.note_parts(claim.job_id, 2 if result.parts else 0)
                     result = replace(result, steps=1)
                 assert self.run(self.queue.commit(worker, claim, result)) == "committed"

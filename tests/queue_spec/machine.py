@@ -89,7 +89,7 @@ class QueueMachine(Invariants):
     def cancel(self, job_id: str) -> None:
         before = self.status(job_id)
         verdict = self.run(self.queue.cancel(job_id))
-        assert verdict == ("gone" if before is None else "over" if before in ENDED else "cancelled")
+        assert verdict == ("gone" if before is None else "job_ended" if before in ENDED else "cancelled")
         if verdict == "cancelled":
             self.retries[job_id] = 0
             self.restarts[job_id] = 0  # events are erased, since they contain the text
@@ -175,8 +175,8 @@ class QueueMachine(Invariants):
         is_repeated = repeats and self.steps[claim.task] > 0
         step = replace(outcome(claim, segments), steps=self.steps[claim.task] - is_repeated)
         verdict = self.run(self.queue.commit_partial(self.holders.get(claim.task, "unknown"), claim, step))
-        assert verdict == self.expected_verdict(claim, "extended")
-        if verdict == "extended" and not is_repeated:
+        assert verdict == self.expected_verdict(claim, "recorded")
+        if verdict == "recorded" and not is_repeated:
             self.steps[claim.task] += 1
             self.note_parts(claim.job_id, len(step.parts[1]) if step.parts else 0)
 
@@ -196,13 +196,13 @@ class QueueMachine(Invariants):
         assert self.run(self.queue.commit(self.holders[claim.task], claim, result)) == "stale"
 
     def reschedule(self, claim: Claim, due: bool, crashed: bool) -> None:
-        expected, holder = self.expected_verdict(claim, "delayed"), self.holders.get(claim.task, "unknown")
+        expected, holder = self.expected_verdict(claim, "rescheduled"), self.holders.get(claim.task, "unknown")
         delay_s = 0 if due else 1e6
         verdict = self.run(self.queue.reschedule(holder, claim, delay_s, "model_unavailable", crashed=crashed))
         assert verdict == expected
         self.note_end(claim, verdict)
-        self.crashes[claim.task] -= verdict == "delayed" and not crashed
-        if verdict == "delayed":
+        self.crashes[claim.task] -= verdict == "rescheduled" and not crashed
+        if verdict == "rescheduled":
             self.note_discard(claim.task)
 
     @rule(which=PICK)
@@ -213,7 +213,7 @@ class QueueMachine(Invariants):
         self.pass_time()
 
     def dead_letter(self, claim: Claim) -> None:
-        expected, holder = self.expected_verdict(claim, "buried"), self.holders.get(claim.task, "unknown")
+        expected, holder = self.expected_verdict(claim, "dead_lettered"), self.holders.get(claim.task, "unknown")
         verdict = self.run(self.queue.dead_letter(holder, claim, "no_speech", "No speech."))
         assert verdict == expected
         self.note_end(claim, verdict)
@@ -279,8 +279,8 @@ class QueueMachine(Invariants):
         job_id = pick(self.failed(), which)
         held = self.held_tasks()
         verdict = self.run(self.admin.retry_job(job_id, max_live=1000))
-        assert verdict == ("retry_input_erased" if job_id in self.purged else "revived")
-        if verdict == "revived":
+        assert verdict == ("retry_input_erased" if job_id in self.purged else "retried")
+        if verdict == "retried":
             self.retries[job_id] += 1
             for task in [task for task in self.steps if job_of(task) == job_id and task not in held]:
                 self.note_discard(task)

@@ -138,7 +138,7 @@ class World(RuleBasedStateMachine):
     def expected_verdict(self, claim: Claim, success: str) -> str:
         if not self.is_current(claim):
             return "stale"
-        return success if self.is_live(claim.job_id) else "over"
+        return success if self.is_live(claim.job_id) else "job_ended"
 
     def note_end(self, claim: Claim, verdict: str) -> None:
         """Note that the attempt has ended, unless it was stale."""

@@ -23,6 +23,7 @@ from fakes.listener import Listener
 from shared.queue.keys import KEYS
 from shared.queue.messages import Claim, NewTask, Outcome
 from shared.queue.queue import Queue
+from shared.queue.redis_client import RedisClient
 from shared.queue.stages import Stage, task_name
 from shared.storage.local import LocalStorage
 from support.wait import wait_until
@@ -77,7 +78,7 @@ def fake_redis() -> FakeServer:
 
 @pytest.fixture
 def fake_queue(fake_redis: FakeServer) -> Queue:
-    return Queue(FakeAsyncRedis(server=fake_redis, decode_responses=True))
+    return Queue(RedisClient(FakeAsyncRedis(server=fake_redis, decode_responses=True)))
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def claim(fake_queue: Queue) -> Callable[[Stage], Awaitable[Claim]]:
 
     async def claim(stage: Stage) -> Claim:
         held = KEYS["HELD"] + "worker"
-        task = await fake_queue.redis.client.lmove(KEYS["QUEUE"] + stage, held, "RIGHT", "LEFT")
+        task = await fake_queue.client.command("lmove", KEYS["QUEUE"] + stage, held, "RIGHT", "LEFT")
         result = await fake_queue.begin("worker", stage, uuid4().hex, task)
         assert isinstance(result, Claim)
         return result

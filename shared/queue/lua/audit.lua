@@ -1,15 +1,15 @@
--- Find jobs that are live by their hash but have a task in no place, and put that task back. Nothing should ever make
--- one; this defends against everything that was not thought of.
--- ARGV 1 how old a job must be to be looked at, ms  2 how many minutes of counted work are kept
--- Replies the tasks that were put back.
-redis.call('ZADD', LIVE, 'XX', 0, '') -- changes nothing, but fails where Redis refuses to write: no job is to blame for it
+-- Push the tasks of live jobs that are in no place. No verb should ever leave one there: this defends against faults that the
+-- other scripts do not foresee.
+-- ARGV 1 age from which a job is checked, ms  2 how many minutes of completed work stay counted
+-- Replies the tasks that were pushed.
+redis.call('ZADD', LIVE, 'XX', 0, '') -- changes nothing, but fails where Redis refuses to write: no job must fail for that
 local placed = {}
 local function note(tasks)
   for _, task in ipairs(tasks) do
     placed[task] = true
   end
 end
-for _, stage in ipairs({'stt', 'llm', 'tts'}) do
+for _, stage in ipairs(STAGES) do
   note(redis.call('LRANGE', QUEUE .. stage, 0, -1))
 end
 for _, worker in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do
@@ -24,8 +24,8 @@ local function restore(job)
     redis.call('DEL', TASKS .. job, EVENTS .. job)
     redis.call('ZREM', LIVE, job)
     return
-  elseif is_over(redis.call('HGET', JOB .. job, 'status')) then
-    give_up(job, now) -- it would not be among the live ones
+  elseif has_ended(redis.call('HGET', JOB .. job, FIELD.status)) then
+    fail_unreadable(job, now) -- an ended job is not among the live ones
     return
   end
   local open = open_tasks(job)
@@ -36,13 +36,14 @@ local function restore(job)
     end
   end
   if #open == 0 then
-    redis.call('HSET', JOB .. job, 'error_code', 'internal_error', 'error_message', 'The job lost its place.')
-    finish(job, 'failed', {code = 'internal_error'}, now)
+    local code, message = 'internal_error', 'The job lost its place.'
+    redis.call('HSET', JOB .. job, FIELD.error_code, code, FIELD.error_message, message)
+    end_job(job, STATUS.failed, {code = code, message = message}, now)
   end
 end
 for _, job in ipairs(redis.call('ZRANGEBYSCORE', LIVE, '-inf', now - ARGV[1], 'LIMIT', 0, 1000)) do
   if not pcall(restore, job) then
-    give_up(job, now) -- somebody has written into its keys
+    fail_unreadable(job, now) -- another program has damaged its keys
   end
 end
 

@@ -1,16 +1,16 @@
--- How the queues stand: what waits and for how long, who works, and how much was done in the last minute.
+-- Read the state of the queues: what waits and for how long, which workers there are, and how much was done lately.
 -- Replies JSON: {stages: {<stage>: {waiting, oldest_ms?, done, done_in_ms}}, delayed, dead, live,
---   workers: [[name, what it is (JSON), how many tasks it holds], …] or {}}.
+--   workers: [[name, description (JSON), how many tasks it holds], …] or {}}.
 local now = tonumber(now_ms())
 local stages = {}
-for _, stage in ipairs({'stt', 'llm', 'tts'}) do
+for _, stage in ipairs(STAGES) do
   local state = {waiting = redis.call('LLEN', QUEUE .. stage)}
-  state.done, state.done_in_ms = done_lately(stage, now)
+  state.done, state.done_in_ms = recent_rate(stage, now)
   local next_task = redis.call('LINDEX', QUEUE .. stage, -1)
   local _, job = parse(next_task or '')
-  local since = job and redis.pcall('HGET', JOB .. job, 'queued_at:' .. stage)
-  if type(since) == 'string' and tonumber(since) then
-    state.oldest_ms = now - tonumber(since)
+  local queued_at = job and redis.pcall('HGET', JOB .. job, FIELD.queued_at .. stage)
+  if type(queued_at) == 'string' and tonumber(queued_at) then
+    state.oldest_ms = now - tonumber(queued_at)
   end
   stages[stage] = state
 end

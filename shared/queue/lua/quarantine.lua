@@ -1,5 +1,5 @@
--- Set a held task aside that no script can make sense of, since somebody else has written into its job's keys. Defends
--- against one such task stopping every worker that comes upon it.
+-- Put a held task on the dead list that no script can read, since another program has damaged its job's keys. Defends against one
+-- such task stopping every worker that claims it.
 -- ARGV 1 worker  2 task
 -- Replies 1, or 0 if the worker does not hold it.
 local task = ARGV[2]
@@ -9,6 +9,6 @@ end
 redis.call('LPUSH', DEAD, task)
 local _, job = parse(task)
 if job then
-  give_up(job, now_ms())
+  fail_unreadable(job, now_ms())
 end
 return 1

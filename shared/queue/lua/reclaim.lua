@@ -1,11 +1,11 @@
--- Give what dead workers held back to the front of its list. Defends against crashes and unplugged machines.
--- Replies the tasks that went back.
+-- Return the tasks that dead workers held to the front of their list. Defends against crashes and unplugged machines.
+-- Replies these tasks.
 local now = tonumber(now_ms())
 local swept_at = tonumber(redis.call('GET', SWEPT_AT))
 redis.call('SET', SWEPT_AT, now)
 if not swept_at or now - swept_at > LEASE_MS or swept_at > now then
-  -- Nobody has swept for longer than a lease, so Redis was away and nobody could beat, or its clock has jumped.
-  -- Everyone gets one more lease; otherwise all work would be taken from workers that live.
+  -- No process has swept for longer than a lease: Redis was away and no worker could send a heartbeat, or its clock has jumped.
+  -- Every worker gets one more lease; otherwise live ones would lose all their work.
   for _, worker in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do
     redis.call('ZADD', WORKERS, now + LEASE_MS, worker)
   end
@@ -16,7 +16,7 @@ for _, worker in ipairs(redis.call('ZRANGEBYSCORE', WORKERS, '-inf', now)) do
   for _, task in ipairs(redis.call('LRANGE', HELD .. worker, 0, -1)) do
     local stage, job = parse(task)
     if stage then
-      disown(job, task)
+      clear_owner(job, task)
       redis.call('RPUSH', QUEUE .. stage, task)
       count('reclaimed:' .. stage)
       reclaimed[#reclaimed + 1] = task

@@ -1,6 +1,6 @@
--- How busy the system is, for whoever decides whether to take a job on.
--- ARGV 1 how far back to count what has ended, ms
--- Replies {jobs that are live, jobs that ended within that time, memory used, memory allowed (0: no limit)}.
+-- Read the load of the system, for the decision whether to accept a job.
+-- ARGV 1 for how long to look back for ended jobs, ms
+-- Replies {live jobs, jobs that ended within that time, memory used, memory allowed (0: no limit)}.
 local memory = redis.pcall('INFO', 'memory')
 local function number(name)
   return type(memory) == 'string' and tonumber(string.match(memory, name .. ':(%d+)')) or 0

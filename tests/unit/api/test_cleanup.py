@@ -161,7 +161,7 @@ async def test_a_damaged_job_does_not_stop_the_sweep(
     job_id: str, volume: Path, fake_queue: Queue, storage: Storage, files: Files
 ) -> None:
     """A job whose hash cannot be read is skipped with its files, and the sweep removes other jobs' strays."""
-    await fake_queue.redis.ask("hset", f"cascade:job:{job_id}", "created_at", "yesterday")
+    await fake_queue.client.command("hset", f"cascade:job:{job_id}", "created_at", "yesterday")
     (volume / "input" / ("f" * 32)).write_bytes(b"x")
     (volume / "input" / ("0" * 32)).write_bytes(b"x")
     age(volume)

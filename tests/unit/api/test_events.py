@@ -253,7 +253,7 @@ async def test_a_malformed_event_in_redis_ends_the_stream(
     follow: Follow, listen: Callable[..., Listener], growing_answer: GrowingAnswer, foreign_event: dict[str, str]
 ) -> None:
     """A malformed event in Redis ends the event stream, and gives an audio listener 503; neither waits for ever."""
-    await growing_answer.queue.redis.client.xadd(KEYS["EVENTS"] + growing_answer.job_id, foreign_event)
+    await growing_answer.queue.client.command("xadd", KEYS["EVENTS"] + growing_answer.job_id, foreign_event)
     async with follow() as follower, listen() as audio:
         await follower.read_to_end()
         assert follower.status == 200

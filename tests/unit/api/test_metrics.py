@@ -114,7 +114,7 @@ async def test_histogram_buckets_are_cumulative(
     """A job's duration counts in every bucket that is as wide, and the last bucket has no bound."""
     for ago_ms in (0, 700, 40_000, 7_200_000):
         job_id = (await upload()).json()["job_id"]
-        await fake_queue.redis.client.hincrby(KEYS["JOB"] + job_id, "created_at", -ago_ms - 1)
+        await fake_queue.client.command("hincrby", KEYS["JOB"] + job_id, "created_at", -ago_ms - 1)
         await complete(job_id)
     metrics = await scrape()
     widths = [f"{bound / 1000:g}" for bound in BOUNDS_MS] + ["+Inf"]
@@ -135,11 +135,11 @@ async def test_foreign_counters_are_skipped(scrape: Scrape, fake_queue: Queue) -
         "done:stt": "x",
         "ended": "1",
         "accepted": "7",
-        "set_aside:stt": "1",
+        "dead_lettered:stt": "1",
         "": "1",
         "a:b": "-5",
     }.items():
-        await fake_queue.redis.client.hset(KEYS["COUNTS"], field, value)
+        await fake_queue.client.command("hset", KEYS["COUNTS"], field, value)
     metrics = await scrape()
     assert metrics["cascade_jobs_accepted_total"] == 7
     assert not any(

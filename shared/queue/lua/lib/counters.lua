@@ -1,39 +1,39 @@
--- What has happened, counted for good in one hash for whoever watches the system, in the step in which it happens. The fields:
---   accepted  ended:<status>                    jobs; one that is tried again ends once more
---   done:<stage>  retried:<stage>  reclaimed:<stage>  set_aside:<stage>:<error code>    tasks
---   waited:<stage>:  worked:<stage>:  first_audio:  total:    times of completed jobs, as their status tells them: behind the
---     colon one of BOUNDS_MS, or `more`, for how many came up to it and not to the one before; `sum` for their sum, in ms
---   reported:<name>                             what commits have reported
--- No job is to blame if this is no hash, or a field of it no number: what cannot be counted is passed over.
+-- Counters for monitoring, in one hash, increased in the step that they count. Its fields:
+--   accepted  ended:<status>                    jobs; one that is retried ends once more
+--   done:<stage>  retried:<stage>  reclaimed:<stage>  dead_lettered:<stage>:<error code>    tasks
+--   waited:<stage>:  worked:<stage>:  first_audio:  total:    times of completed jobs, as in their status: followed by one of
+--     BOUNDS_MS, or `more`, for the number of times up to that bound and above the one before; or by `sum`, for their sum in ms
+--   engine_event:<name>                         counts that engines add with their commits
+-- No job fails if the hash is of another type, or a field of it no number: then nothing is counted.
 local function count(name, by)
   redis.pcall('HINCRBY', COUNTS, name, by or '1')
 end
 
--- The names are the engines', which may be anybody's: only so many are taken.
-local function count_reported(reported)
-  for name, by in pairs(reported) do
-    local field, kept = 'reported:' .. name, redis.pcall('HLEN', COUNTS)
-    local has_room = type(kept) == 'number' and kept < MOST_COUNTS or redis.pcall('HEXISTS', COUNTS, field) == 1
+-- An engine may come from anybody, and each of its names is a time series: past MAX_COUNTERS no new name is taken.
+local function count_engine_events(counts)
+  for name, by in pairs(counts) do
+    local field, size = 'engine_event:' .. name, redis.pcall('HLEN', COUNTS)
+    local has_room = type(size) == 'number' and size < MAX_COUNTERS or redis.pcall('HEXISTS', COUNTS, field) == 1
     if has_room and #name <= 64 and string.find(name, '^[%w_.:-]+$') and by > 0 then
       count(field, by)
     end
   end
 end
 
--- Many at once: a call for each would take a third of the commit that ends a job. `by` is by name.
-local function count_all(by)
+-- Increase many counters at once: a call for each would take a third of the commit that ends a job.
+local function count_all(increments)
   local names, sums = {}, {}
-  for name in pairs(by) do
+  for name in pairs(increments) do
     names[#names + 1] = name
   end
-  local counted = redis.pcall('HMGET', COUNTS, unpack(names))
-  for i, name in ipairs(counted.err and {} or names) do
-    local before = counted[i] or '0'
-    if #before <= 15 and string.find(before, '^%d+$') then -- else it is more than a number here can hold, or none
+  local stored = redis.pcall('HMGET', COUNTS, unpack(names))
+  for i, name in ipairs(stored.err and {} or names) do
+    local before = stored[i] or '0'
+    if #before <= 15 and string.find(before, '^%d+$') then
       sums[#sums + 1] = name
-      sums[#sums + 1] = string.format('%d', before + by[name])
-    else
-      count(name, by[name])
+      sums[#sums + 1] = string.format('%d', before + increments[name])
+    else -- no number, or one that is too large to be exact in Lua
+      count(name, increments[name])
     end
   end
   if #sums > 0 then
@@ -43,33 +43,33 @@ end
 
 local bounds = BOUNDS_MS
 
--- Into `counts`, by name.
-local function add_time(counts, name, start, stop)
+-- Add the time between two moments to `increments`, unless one of them is missing.
+local function add_time(increments, name, start, stop)
   start, stop = tonumber(start), tonumber(stop)
   if not (start and stop) then
     return
   end
-  local took_ms, bound = math.max(stop - start, 0), 'more'
-  for _, each in ipairs(bounds) do
-    if took_ms <= each then
-      bound = each
+  local took_ms, bucket = math.max(stop - start, 0), 'more'
+  for _, bound in ipairs(bounds) do
+    if took_ms <= bound then
+      bucket = bound
       break
     end
   end
-  counts[name .. ':' .. bound] = 1
-  counts[name .. ':sum'] = took_ms
+  increments[name .. ':' .. bucket] = 1
+  increments[name .. ':sum'] = took_ms
 end
 
--- A completed job's waterfall.
+-- Count the waterfall of a completed job.
 local function count_times(job, now)
-  local at = redis.call('HMGET', JOB .. job, 'created_at', 'first_audio_at', 'queued_at:stt', 'begun_at:stt', 'done_at:stt',
-    'queued_at:llm', 'begun_at:llm', 'done_at:llm', 'queued_at:tts', 'begun_at:tts', 'done_at:tts')
-  local counts = {}
-  add_time(counts, 'total', at[1], now)
-  add_time(counts, 'first_audio', at[1], at[2])
-  for place, stage in pairs({[3] = 'stt', [6] = 'llm', [9] = 'tts'}) do
-    add_time(counts, 'waited:' .. stage, at[place], at[place + 1])
-    add_time(counts, 'worked:' .. stage, at[place + 1], at[place + 2])
+  local times = redis.call('HMGET', JOB .. job, unpack(TIME_FIELDS))
+  local increments = {}
+  add_time(increments, 'total', times[1], now)
+  add_time(increments, 'first_audio', times[1], times[2])
+  for i, stage in ipairs(STAGES) do
+    local queued_at, begun_at, done_at = times[3 * i], times[3 * i + 1], times[3 * i + 2]
+    add_time(increments, 'waited:' .. stage, queued_at, begun_at)
+    add_time(increments, 'worked:' .. stage, begun_at, done_at)
   end
-  count_all(counts)
+  count_all(increments)
 end
