@@ -113,8 +113,7 @@ class TaskRunner:
                 if self._is_current(claim):
                     self._in_engine.discard(claim.task)
             if steps.recorded:
-                if steps.recorded:
-                    outcome = replace(outcome, steps=steps.recorded)
+                outcome = replace(outcome, steps=steps.recorded)
             verdict, following = await self._commit(claim, outcome, is_last=batch == [claim])
             log.info("task_finished", verdict=verdict, worked_s=round(time.monotonic() - started, 3))
         except asyncio.CancelledError:  # the job was cancelled, the task reclaimed, or the grace period is over

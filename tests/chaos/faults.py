@@ -139,10 +139,10 @@ class Faults:
     async def starve_redis(self, done: Injected) -> None:
         async with self._stack.locks["redis"]:
             done.begun = time.time()
-            redis = self._stack.queue.redis
-            await redis.ask("config_set", "maxmemory", "1mb")
+            client = self._stack.queue.client
+            await client.command("config_set", "maxmemory", "1mb")
             await asyncio.sleep(done.fault.for_s)
-            await redis.ask("config_set", "maxmemory", "0")
+            await client.command("config_set", "maxmemory", "0")
 
     async def flush_scripts(self, done: Injected) -> None:
         async with self._stack.locks["redis"]:

@@ -25,7 +25,7 @@ DEFINITIONS = {"events.py", "job_fields.py", "keys.py", "stages.py"}
 SHARED_NAMES = {
     "shared/queue/job.py": {"created_at", "updated_at"},
     "shared/queue/conversations.py": {"language", "voice"},
-    "api": {"conversation_id", "language", "stage", "status", "system_prompt", "voice"},
+    "api": {"conversation_id", "job_id", "language", "stage", "status", "system_prompt", "voice"},
 }
 
 
