@@ -1,6 +1,7 @@
 """Keys that another program has overwritten: no worker dies of them, and their jobs end."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
@@ -12,6 +13,8 @@ from shared.queue.keys import KEYS
 from shared.queue.messages import Claim, Outcome
 from shared.worker.handler import RecordStep
 from shared.worker.worker import Worker
+from support.running_worker import wait_until_ended
+from support.wait import async_wait_until
 
 pytestmark = pytest.mark.redis
 
@@ -33,9 +36,9 @@ DAMAGES = {
 }
 
 
-@pytest.fixture
-async def worker(queue):
-    """A running worker, which must still run at the end of the test."""
+@asynccontextmanager
+async def surviving_worker(queue):
+    """Run a worker until the end of the block, and assert that it still runs there."""
     worker = Worker(queue, FakeHandler(), max_attempts=2, grace_s=5.0)
     running = asyncio.create_task(worker.run())
     yield worker
@@ -45,9 +48,8 @@ async def worker(queue):
 
 
 async def until_idle(driver):
-    async with asyncio.timeout(20):
-        while any(not name.startswith(KEYS["DEAD"]) for name in driver.places()):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    """Wait until no task is in a place but the dead list."""
+    await async_wait_until(lambda: all(name.startswith(KEYS["DEAD"]) for name in driver.places()), timeout_s=20)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -74,9 +76,7 @@ async def test_damaged_job_stops_no_worker(driver, queue, redis, damage, moment)
             go_on.set()
         fine = await driver.submit()
         await until_idle(driver)
-        async with asyncio.timeout(20):
-            while (await queue.job(fine)).status != "completed":  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        assert (await wait_until_ended(queue, fine)).status == "completed"
         assert not running.done()
         await queue.audit(older_than_s=0)
         assert redis.zcard(KEYS["LIVE"]) == 0
@@ -118,9 +118,7 @@ async def test_damaged_part_numbers_stop_no_worker(driver, queue, redis, field, 
                 await until_idle(driver)
                 await queue.audit(older_than_s=0)
         fine = await driver.submit(route="stt")
-        async with asyncio.timeout(20):
-            while (await queue.job(fine)).status != "completed":  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        assert (await wait_until_ended(queue, fine)).status == "completed"
         assert not any(task.done() for task in running)
     finally:
         for worker in workers:
@@ -129,14 +127,13 @@ async def test_damaged_part_numbers_stop_no_worker(driver, queue, redis, field, 
 
 
 @pytest.mark.parametrize("damage", ["job is a string", "attempts are no number"])
-async def test_damaged_job_fails_with_a_code_and_is_dead_lettered(driver, queue, redis, damage, worker):
+async def test_damaged_job_fails_with_a_code_and_is_dead_lettered(driver, queue, redis, damage):
     """A damaged job fails with the code `job_corrupted`, and its task is on the dead list."""
     job_id = await driver.submit()
     DAMAGES[damage](redis, job_id)
-    await until_idle(driver)
-    async with asyncio.timeout(10):
-        while not redis.llen(KEYS["DEAD"]):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    async with surviving_worker(queue):
+        await until_idle(driver)
+        await async_wait_until(lambda: redis.llen(KEYS["DEAD"]), timeout_s=10)
     job = await queue.job(job_id)
     assert (job.status, job.error.code) == ("failed", "job_corrupted")
     assert [letter.job_id for letter in await QueueAdmin(queue).dead_letters()] == [job_id]
@@ -155,18 +152,16 @@ async def test_part_number_beyond_exact_integers_does_not_block_redis(driver, qu
     assert (await driver.claim("tts-1", "tts")).input == "[]"
 
 
-async def test_worker_outlives_a_queue_key_of_another_type(driver, queue, redis, worker):
+async def test_worker_outlives_a_queue_key_of_another_type(driver, queue, redis):
     """A worker whose stage's list is a string waits until an operator removes it, and then does the next job."""
-    redis.delete(KEYS["QUEUE"] + "stt")
-    redis.set(KEYS["QUEUE"] + "stt", JUNK)
-    redis.set(KEYS["DELAYED"], JUNK)
-    await asyncio.sleep(1.5)
-    redis.delete(KEYS["QUEUE"] + "stt", KEYS["DELAYED"])
-    job_id = await driver.submit()
-    await until_idle(driver)
-    async with asyncio.timeout(10):
-        while (await queue.job(job_id)).status != "completed":  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    async with surviving_worker(queue):
+        redis.delete(KEYS["QUEUE"] + "stt")
+        redis.set(KEYS["QUEUE"] + "stt", JUNK)
+        redis.set(KEYS["DELAYED"], JUNK)
+        await asyncio.sleep(1.5)
+        redis.delete(KEYS["QUEUE"] + "stt", KEYS["DELAYED"])
+        job_id = await driver.submit()
+        assert (await wait_until_ended(queue, job_id)).status == "completed"
 
 
 async def test_queue_key_of_another_type_fails_no_running_job(driver, queue, redis):
@@ -180,9 +175,7 @@ async def test_queue_key_of_another_type_fails_no_running_job(driver, queue, red
     job_id = await driver.submit()
     worker = Worker(queue, FakeHandler(handle), concurrency=2, max_attempts=2, grace_s=5.0)
     running = asyncio.create_task(worker.run())
-    async with asyncio.timeout(10):
-        while (await queue.job(job_id)).status != "processing":  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await async_wait_until(lambda: redis.hget(KEYS["JOB"] + job_id, "status") == "processing")
     redis.set(KEYS["QUEUE"] + "stt", JUNK)
     await asyncio.sleep(1.5)
     redis.delete(KEYS["QUEUE"] + "stt")
