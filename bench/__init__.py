@@ -1,1 +1,1 @@
-"""What the pipeline itself costs, beside others on the same machine in the same minute."""
+"""Benchmarks of the pipeline and its engines next to other systems, measured in turn on the same machine."""

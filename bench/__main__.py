@@ -1,11 +1,11 @@
-"""`python -m bench [WHAT ...]`; without a word all of it."""
+"""Run the benchmarks: `python -m bench [MEASUREMENT ...]`; without an argument all of them."""
 
 import argparse
 import shlex
 import sys
 from pathlib import Path
 
-from bench.lib.results import write
+from bench.lib.results import write_results
 from bench.measurements.first_audio import measure_first_audio
 from bench.measurements.listeners import measure_listeners
 from bench.measurements.memory import measure_memory
@@ -26,28 +26,35 @@ MEASUREMENTS = {
     "listeners": measure_listeners,
 }
 
-#: How often each is measured, in turn, where nobody says.
+#: Rounds in which the contenders take turns: more where a performance target depends on the figure.
 ROUNDS = {name: 5 if name in ("depth", "recognition", "saturation") else 3 for name in MEASUREMENTS}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("what", nargs="*", help=f"any of {', '.join(MEASUREMENTS)}; default: all")
     parser.add_argument(
-        "--rounds", type=int, help="how often each is measured, in turn; default: 5 where a target hangs on it, else 3"
+        "measurements",
+        nargs="*",
+        metavar="MEASUREMENT",
+        help=f"one or more of {', '.join(MEASUREMENTS)}; default: all",
     )
-    parser.add_argument("--jobs", type=int, default=1000, help="jobs of one throughput run; default: 1000")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured there, too")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        help="rounds in which the contenders take turns; default: 5 for depth, recognition and saturation, else 3",
+    )
+    parser.add_argument("--jobs", type=int, default=1000, help="jobs per throughput run; default: 1000")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures and tables to FILE, too")
     arguments = parser.parse_args()
-    unknown = set(arguments.what) - MEASUREMENTS.keys()
+    unknown = set(arguments.measurements) - MEASUREMENTS.keys()
     if unknown:
-        parser.error(f"there is no {', '.join(sorted(unknown))}")
+        parser.error(f"unknown measurement: {', '.join(sorted(unknown))}")
     for name, measure in MEASUREMENTS.items():
-        if not arguments.what or name in arguments.what:
+        if not arguments.measurements or name in arguments.measurements:
             rounds = arguments.rounds or ROUNDS[name]
             measure(argparse.Namespace(rounds=rounds, jobs=arguments.jobs))
     if arguments.json:
-        write(arguments.json, shlex.join(["python", "-m", "bench", *sys.argv[1:]]))
+        write_results(arguments.json, shlex.join(["python", "-m", "bench", *sys.argv[1:]]))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""One module for each contender.
+"""The systems that are measured, one module each.
 
-`python -m bench.contenders.<name> <stage> <url>` runs the worker of one stage, whose work is to do nothing. `Client` is
-the other side: it submits jobs and knows when one has ended.
+`python -m bench.contenders.<name> <stage> <url>` runs the worker of one stage, which does nothing but pass jobs on.
+`Client` submits jobs and detects that one has ended.
 """

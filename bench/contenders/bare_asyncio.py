@@ -1,5 +1,5 @@
-"""A bare loop in the product's own stack, asyncio redis-py on uvloop: pop, note the status, push, and no safety. What
-is popped by a worker that dies is gone, and the status and the lists may disagree."""
+"""A bare loop in the product's own stack, asyncio redis-py on uvloop: pop, write the status, push, without any safety.
+A job that a worker has popped is lost if it dies, and the status and the lists may disagree."""
 
 import sys
 from typing import Any
@@ -8,16 +8,16 @@ from uuid import uuid4
 import uvloop
 from redis.asyncio import Redis
 
-AFTER = {"stt": "llm", "llm": "tts", "tts": None}
-BLOCK_S = 1
-# No socket timeout: the client's own would cost each command about half as much again, and the product has none either.
+NEXT_STAGE = {"stt": "llm", "llm": "tts", "tts": None}
+POP_TIMEOUT_S = 1
+# No socket timeout: it makes each command cost about half as much again, and the product sets none either.
 
 
 class Client:
     prefix = "bare"
 
     def __init__(self, url: str) -> None:
-        self.events = f"{self.prefix}:events"
+        self.channel_pattern = f"{self.prefix}:events"
         self._redis: Any = Redis.from_url(url, decode_responses=True, socket_timeout=None)
 
     async def submit(self) -> str:
@@ -36,21 +36,21 @@ class Client:
         await self._redis.aclose()
 
 
-async def _run(stage: str, url: str) -> None:
+async def _run_worker(stage: str, url: str) -> None:
     redis: Any = Redis.from_url(url, decode_responses=True, socket_timeout=None)
-    following = AFTER[stage]
+    next_stage = NEXT_STAGE[stage]
     while True:
-        popped = await redis.brpop(f"bare:queue:{stage}", BLOCK_S)
+        popped = await redis.brpop(f"bare:queue:{stage}", POP_TIMEOUT_S)
         if not popped:
             continue
         job = popped[1]
-        if following:
+        if next_stage:
             await redis.hset(f"bare:job:{job}", mapping={"status": "processing", "stage": stage})
-            await redis.lpush(f"bare:queue:{following}", job)
+            await redis.lpush(f"bare:queue:{next_stage}", job)
         else:
             await redis.hset(f"bare:job:{job}", mapping={"status": "completed", "stage": stage})
             await redis.publish("bare:events", f"{job} completed")
 
 
 if __name__ == "__main__":
-    uvloop.run(_run(sys.argv[1], sys.argv[2]))
+    uvloop.run(_run_worker(sys.argv[1], sys.argv[2]))

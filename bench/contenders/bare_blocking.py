@@ -1,33 +1,33 @@
-"""The bare loop with the blocking client, the least that Python can do; such a worker can do nothing else meanwhile."""
+"""The bare loop with the blocking client, the minimum in Python; such a worker can do nothing else while it waits."""
 
 import sys
 from typing import Any
 
 from redis import Redis
 
-from bench.contenders import bare_asyncio as bare
-from bench.contenders.bare_asyncio import AFTER, BLOCK_S
+from bench.contenders import bare_asyncio
+from bench.contenders.bare_asyncio import NEXT_STAGE, POP_TIMEOUT_S
 
 
-class Client(bare.Client):
+class Client(bare_asyncio.Client):
     prefix = "bare_sync"
 
 
-def _run(stage: str, url: str) -> None:
+def _run_worker(stage: str, url: str) -> None:
     redis: Any = Redis.from_url(url, decode_responses=True)
-    following = AFTER[stage]
+    next_stage = NEXT_STAGE[stage]
     while True:
-        popped = redis.brpop(f"bare_sync:queue:{stage}", BLOCK_S)
+        popped = redis.brpop(f"bare_sync:queue:{stage}", POP_TIMEOUT_S)
         if not popped:
             continue
         job = popped[1]
-        if following:
+        if next_stage:
             redis.hset(f"bare_sync:job:{job}", mapping={"status": "processing", "stage": stage})
-            redis.lpush(f"bare_sync:queue:{following}", job)
+            redis.lpush(f"bare_sync:queue:{next_stage}", job)
         else:
             redis.hset(f"bare_sync:job:{job}", mapping={"status": "completed", "stage": stage})
             redis.publish("bare_sync:events", f"{job} completed")
 
 
 if __name__ == "__main__":
-    _run(sys.argv[1], sys.argv[2])
+    _run_worker(sys.argv[1], sys.argv[2])

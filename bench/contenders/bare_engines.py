@@ -1,4 +1,5 @@
-"""The product's engines in one process, without queue, workers or volume: a recording in, a WAV file out, the next."""
+"""The product's engines in one process, without queue, workers or volume: recording in, WAV file out, one by one or in
+batches."""
 
 import multiprocessing
 import os
@@ -10,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.contenders.scripted_llm import answer
+from bench.contenders.scripted_llm import next_answer
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """What the turns took, and what was heard in them."""
+class TurnsResult:
+    """Time and transcripts of several turns."""
 
     elapsed_s: float
     cpu_s: float
@@ -23,25 +24,25 @@ class Spoken:
 
 
 class BareEngines:
-    """In their process, loaded."""
+    """The process with the loaded engines."""
 
     def __init__(self, pool: ProcessPoolExecutor) -> None:
         self._pool = pool
 
-    def speak(self, recordings: Sequence[Path], to: Path, together: int) -> Spoken:
-        """A turn of each recording, so many of them recognized `together`."""
-        return self._pool.submit(_speak, recordings, to, together).result()
+    def run_turns(self, recordings: Sequence[Path], output: Path, batch_size: int) -> TurnsResult:
+        """One turn per recording, transcribed `batch_size` at a time; the answers go to the folder `output`."""
+        return self._pool.submit(_run_turns, recordings, output, batch_size).result()
 
 
 @contextmanager
 def bare_engines(settings: Mapping[str, str]) -> Iterator[BareEngines]:
-    """With the workers' variables."""
+    """Engines with the workers' environment variables."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, initializer=_load, initargs=(dict(settings),)) as pool:
         yield BareEngines(pool)
 
 
-# What follows runs in the engines' process.
+# The code below runs in the engines' process.
 
 _stt: Any
 _tts: Any
@@ -55,22 +56,24 @@ def _load(settings: dict[str, str]) -> None:
     from tts_worker.engines.piper import engine as piper
     from tts_worker.settings import TtsSettings
 
-    _stt, _tts = faster_whisper.load(SttSettings()), piper.load(TtsSettings())
+    _stt = faster_whisper.load(SttSettings())
+    _tts = piper.load(TtsSettings())
 
 
-def _speak(recordings: Sequence[Path], to: Path, together: int) -> Spoken:
+def _run_turns(recordings: Sequence[Path], output: Path, batch_size: int) -> TurnsResult:
     from stt_worker.audio import decode
     from tts_worker.wav import encode
 
-    started, used = time.perf_counter(), time.process_time()
-    language, transcripts = os.environ["STT_LANGUAGE"], []
-    for start in range(0, len(recordings), together):
-        samples = [decode(path, max_audio_s=600) for path in recordings[start : start + together]]
+    started, cpu_before_s = time.perf_counter(), time.process_time()
+    language = os.environ["STT_LANGUAGE"]
+    texts = []
+    for start in range(0, len(recordings), batch_size):
+        samples = [decode(path, max_audio_s=600) for path in recordings[start : start + batch_size]]
         if len(samples) == 1:
-            heard = [_stt.transcribe(samples[0], language)]
+            transcripts = [_stt.transcribe(samples[0], language)]
         else:
-            heard = _stt.transcribe_batch(samples, [language] * len(samples))
-        transcripts += [each.text for each in heard]
+            transcripts = _stt.transcribe_batch(samples, [language] * len(samples))
+        texts += [transcript.text for transcript in transcripts]
         for number in range(start, start + len(samples)):
-            (to / f"bare-{number}.wav").write_bytes(encode(_tts.synthesize(answer(), language, None)))
-    return Spoken(time.perf_counter() - started, time.process_time() - used, transcripts)
+            (output / f"bare-{number}.wav").write_bytes(encode(_tts.synthesize(next_answer(), language, None)))
+    return TurnsResult(time.perf_counter() - started, time.process_time() - cpu_before_s, texts)

@@ -1,4 +1,4 @@
-"""The product: its own worker and its own queue, with a handler that does nothing."""
+"""The product's own worker and queue, with a handler that does nothing."""
 
 import sys
 from typing import Any
@@ -15,20 +15,20 @@ from shared.worker.worker import Worker
 
 
 class NullHandler:
-    """Passes an empty input on."""
+    """Sends an empty input to the next stage."""
 
     def __init__(self, stage: Stage) -> None:
         self.info = WorkerInfo(stage, "null", "")
-        self._next = stage_after(SPEECH_TO_SPEECH, stage)
+        self._next_stage = stage_after(SPEECH_TO_SPEECH, stage)
 
     async def handle(self, claim: Claim, _record_step: RecordStep) -> Outcome:
-        return Outcome(next=[(task_name(self._next, claim.job_id), "")] if self._next else [])
+        return Outcome(next=[(task_name(self._next_stage, claim.job_id), "")] if self._next_stage else [])
 
 
 class Client:
-    """Accepts jobs as the API does."""
+    """Submits jobs as the API does."""
 
-    events = "cascade:events"
+    channel_pattern = "cascade:events"
 
     def __init__(self, url: str) -> None:
         self._queue = Queue.connect(url)
@@ -49,11 +49,11 @@ class Client:
         await self._queue.close()
 
 
-async def _run(stage: Stage, url: str) -> None:
+async def _run_worker(stage: Stage, url: str) -> None:
     queue = Queue.connect(url)
     await Worker(queue, NullHandler(stage), max_attempts=5, grace_s=1).run()
 
 
 if __name__ == "__main__":
     configure_logs("warning", "bench")
-    uvloop.run(_run(sys.argv[1], sys.argv[2]))  # type: ignore[arg-type]
+    uvloop.run(_run_worker(sys.argv[1], sys.argv[2]))  # type: ignore[arg-type]

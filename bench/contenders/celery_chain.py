@@ -1,4 +1,4 @@
-"""Celery with its safe settings: a chain of three tasks, acknowledged late, one prefetched, a solo process a queue."""
+"""Celery with its safe settings: a chain of three tasks, late acknowledgement, prefetch of one, solo processes."""
 
 import sys
 from typing import Any
@@ -17,16 +17,16 @@ def make_app(url: str) -> Any:
         broker_connection_retry_on_startup=True,
     )
 
-    def nothing(job: str = "") -> str:
+    def pass_on(job: str = "") -> str:
         return job
 
     for stage in ("stt", "llm", "tts"):
-        app.task(nothing, name=stage, queue=stage)
+        app.task(pass_on, name=stage, queue=stage)
     return app
 
 
 class Client:
-    events = "celery-task-meta-*"  # where the result backend announces each task's end
+    channel_pattern = "celery-task-meta-*"  # the result backend announces each task's end there
 
     def __init__(self, url: str) -> None:
         self._app = make_app(url)

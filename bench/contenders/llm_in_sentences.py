@@ -1,4 +1,4 @@
-"""The product's LLM worker, but one that has whole sentences spoken, so many at a time: `... 1`, `... 3`."""
+"""The product's LLM worker with whole sentences as segments. The argument is the number of sentences per segment."""
 
 import sys
 
@@ -7,33 +7,34 @@ from shared.text import speech_text
 from shared.text.sentence_splitter import split
 
 
-class SentenceSegmenter:
-    """Gives out the sentences of a text in groups, as other systems do."""
+class SentenceGroupSplitter:
+    """Splits a streamed text into groups of whole sentences, as other systems do."""
 
-    group = 1
+    group_size = 1
 
     def __init__(self, language: str) -> None:
-        self._language, self._rest = language, ""
+        self._language = language
+        self._rest = ""
 
     def push(self, text: str) -> list[str]:
         self._rest += text
-        *ended, last = split(self._rest, self._language) or [""]
-        count = len(ended) - len(ended) % self.group
+        *complete, last = split(self._rest, self._language) or [""]
+        count = len(complete) - len(complete) % self.group_size
         if not count:
             return []
-        blank = self._rest[len(self._rest.rstrip()) :]
-        self._rest = " ".join([*ended[count:], last]) + blank
-        return self._grouped(ended[:count])
+        trailing_space = self._rest[len(self._rest.rstrip()) :]
+        self._rest = " ".join([*complete[count:], last]) + trailing_space
+        return self._groups(complete[:count])
 
     def finish(self) -> list[str]:
-        return self._grouped(split(self._rest, self._language))
+        return self._groups(split(self._rest, self._language))
 
-    def _grouped(self, sentences: list[str]) -> list[str]:
-        starts = range(0, len(sentences), self.group)
-        return [" ".join(sentences[start : start + self.group]) for start in starts]
+    def _groups(self, sentences: list[str]) -> list[str]:
+        starts = range(0, len(sentences), self.group_size)
+        return [" ".join(sentences[start : start + self.group_size]) for start in starts]
 
 
 if __name__ == "__main__":
-    SentenceSegmenter.group = int(sys.argv[1])
-    speech_text.SentenceSplitter = SentenceSegmenter  # type: ignore[assignment, misc]
+    SentenceGroupSplitter.group_size = int(sys.argv[1])
+    speech_text.SentenceSplitter = SentenceGroupSplitter  # type: ignore[assignment, misc]
     main()

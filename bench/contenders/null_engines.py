@@ -1,4 +1,4 @@
-"""Engines that take no time, so that what is left is the pipeline's own. They are found by name, as any engine is."""
+"""Engines that take no time, so that only the pipeline's own time remains. Workers find them by name, as any engine."""
 
 from collections.abc import AsyncIterator
 
@@ -12,14 +12,16 @@ SPEECH = Speech(np.full(1600, 1000, np.int16), 16_000)
 
 
 class NullStt:
-    name, model = "null", ""
+    name = "null"
+    model = ""
 
     def transcribe(self, _samples: Samples, language: str | None) -> Transcript:
         return Transcript("How long has tea been drunk?", language or "en")
 
 
 class NullLlm:
-    name, model = "null", ""
+    name = "null"
+    model = ""
 
     async def answer(self, _prompt: Prompt) -> AsyncIterator[str]:
         yield "For a very long time indeed, "
@@ -30,7 +32,8 @@ class NullLlm:
 
 
 class NullTts:
-    name, model = "null", ""
+    name = "null"
+    model = ""
 
     def synthesize(self, _text: str, _language: str | None, _voice: str | None) -> Speech:
         return SPEECH

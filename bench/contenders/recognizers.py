@@ -1,4 +1,4 @@
-"""Speech recognizers, each loaded in a process of its own. The product's engine is called here and nowhere else."""
+"""Speech recognizers, each loaded in a process of its own."""
 
 import multiprocessing
 import os
@@ -12,28 +12,28 @@ from typing import Any, Protocol
 
 from stt_worker.engine import Samples
 
-#: Threads of a recognizer that has computed spin on for a while, in the hope of more; the next waits until they rest.
+#: After a call the recognizer's threads spin for a while in case of more work; the next call waits until they sleep.
 _SETTLE_S = 0.25
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What one call took, and what came of it."""
+class RecognitionResult:
+    """Time and texts of one call."""
 
     elapsed_s: float
     cpu_s: float
     texts: list[str]
-    """Empty where nobody was heard."""
+    """Empty where no speech was detected."""
 
 
 class Recognizer(Protocol):
-    """Called by the name of a method; each has this one."""
+    """A recognizer whose methods are called by name. All have at least this one."""
 
-    def one_by_one(self, recordings: Sequence[Samples], language: str | None) -> list[str]: ...
+    def transcribe_each(self, recordings: Sequence[Samples], language: str | None) -> list[str]: ...
 
 
-class Cascade:
-    """The product's engine, with the settings of its environment."""
+class CascadeRecognizer:
+    """The product's engine, with the settings in its environment."""
 
     def __init__(self, model: Path, _threads: int) -> None:
         from stt_worker.engines.faster_whisper.engine import load
@@ -41,7 +41,7 @@ class Cascade:
 
         self.engine: Any = load(SttSettings(stt_model=str(model), stt_device="cpu"))
 
-    def one_by_one(self, recordings: Sequence[Samples], language: str | None) -> list[str]:
+    def transcribe_each(self, recordings: Sequence[Samples], language: str | None) -> list[str]:
         from shared.errors import NoSpeech
 
         texts = []
@@ -52,25 +52,25 @@ class Cascade:
                 texts.append("")
         return texts
 
-    def together(self, recordings: Sequence[Samples], language: str | None) -> list[str]:
+    def transcribe_batch(self, recordings: Sequence[Samples], language: str | None) -> list[str]:
         from stt_worker.engine import Transcript
 
-        heard = self.engine.transcribe_batch(list(recordings), [language] * len(recordings))
+        results = self.engine.transcribe_batch(list(recordings), [language] * len(recordings))
         return [
-            each.text if isinstance(each, Transcript) else self.one_by_one([samples], language)[0]
-            for samples, each in zip(recordings, heard, strict=True)
+            result.text if isinstance(result, Transcript) else self.transcribe_each([samples], language)[0]
+            for samples, result in zip(recordings, results, strict=True)
         ]
 
 
-class Stock:
-    """faster-whisper as its documentation begins: int8 on a CPU, and every other default."""
+class StockRecognizer:
+    """faster-whisper as at the beginning of its documentation: int8 on a CPU, and defaults for everything else."""
 
     def __init__(self, model: Path, threads: int) -> None:
         from faster_whisper import WhisperModel
 
         self.model: Any = WhisperModel(str(model), device="cpu", compute_type="int8", cpu_threads=threads)
 
-    def one_by_one(self, recordings: Sequence[Samples], language: str | None) -> list[str]:
+    def transcribe_each(self, recordings: Sequence[Samples], language: str | None) -> list[str]:
         texts = []
         for samples in recordings:
             segments, _ = self.model.transcribe(samples, language=language)
@@ -79,48 +79,50 @@ class Stock:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """How a recognizer is loaded."""
+class RecognizerSetup:
+    """The class of a recognizer and the options to load it with."""
 
-    recognizer: type[Cascade] | type[Stock]
+    recognizer: type[CascadeRecognizer] | type[StockRecognizer]
     threads: int = 0
-    """0 leaves it to the recognizer."""
+    """0 leaves the number to the recognizer."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Environment variables."""
 
 
-class Recognition:
-    """A recognizer in its process."""
+class RecognizerProcess:
+    """A process with a loaded recognizer."""
 
     def __init__(self, pool: ProcessPoolExecutor) -> None:
         self._pool = pool
 
-    def hear(self, recordings: Sequence[Samples], language: str | None = None, method: str = "one_by_one") -> Heard:
-        heard = self._pool.submit(_hear, method, recordings, language).result()
+    def transcribe(
+        self, recordings: Sequence[Samples], language: str | None = None, method: str = "transcribe_each"
+    ) -> RecognitionResult:
+        result = self._pool.submit(_transcribe, method, recordings, language).result()
         time.sleep(_SETTLE_S)
-        return heard
+        return result
 
 
 @contextmanager
-def recognizing(kind: Kind, model: Path) -> Iterator[Recognition]:
-    """`kind` with `model` loaded, until it is left."""
+def recognizer_process(setup: RecognizerSetup, model: Path) -> Iterator[RecognizerProcess]:
+    """A process with `model` loaded, until the block is left."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, initializer=_load, initargs=(kind, model)) as pool:
-        yield Recognition(pool)
+    with ProcessPoolExecutor(1, context, initializer=_load, initargs=(setup, model)) as pool:
+        yield RecognizerProcess(pool)
 
 
-# What follows runs in the recognizer's process.
+# The code below runs in the recognizer's process.
 
 _recognizer: Recognizer
 
 
-def _load(kind: Kind, model: Path) -> None:
+def _load(setup: RecognizerSetup, model: Path) -> None:
     global _recognizer
-    os.environ.update(kind.settings)
-    _recognizer = kind.recognizer(model, kind.threads)
+    os.environ.update(setup.settings)
+    _recognizer = setup.recognizer(model, setup.threads)
 
 
-def _hear(method: str, recordings: Sequence[Samples], language: str | None) -> Heard:
-    started, used = time.perf_counter(), time.process_time()
+def _transcribe(method: str, recordings: Sequence[Samples], language: str | None) -> RecognitionResult:
+    started, cpu_before_s = time.perf_counter(), time.process_time()
     texts = getattr(_recognizer, method)(recordings, language)
-    return Heard(time.perf_counter() - started, time.process_time() - used, texts)
+    return RecognitionResult(time.perf_counter() - started, time.process_time() - cpu_before_s, texts)

@@ -1,4 +1,4 @@
-"""A language model that takes no time, and never says the same twice, so that nothing can be answered from a memory."""
+"""A language model that takes no time. All its answers differ, so that no cache can serve one."""
 
 from collections.abc import AsyncIterator
 from itertools import count
@@ -8,17 +8,18 @@ from llm_worker.engine import Prompt
 _numbers = count(1)
 
 
-def answer() -> str:
-    """Two sentences."""
+def next_answer() -> str:
+    """Two sentences with a new number."""
     number = next(_numbers)
     return f"This is answer number {number}, as you have asked for it. In {number} days it will be another one."
 
 
 class ScriptedLlm:
-    name, model = "scripted", ""
+    name = "scripted"
+    model = ""
 
     async def answer(self, _prompt: Prompt) -> AsyncIterator[str]:
-        yield answer()
+        yield next_answer()
 
     async def close(self) -> None:
         pass

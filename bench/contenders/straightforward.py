@@ -1,6 +1,8 @@
-"""The pipeline as one writes it in an afternoon: pop, call the library with its defaults, push; the answer is spoken
-when it is whole. What a worker has popped is gone if it dies, nothing is forced to the disk, and nobody hears a word
-before the end. `STT_MODEL`, `STT_LANGUAGE`, `TTS_VOICE` and `DATA_DIR` are the product's own variables.
+"""A minimal pipeline, as written in an afternoon: pop, call the library with its defaults, push. The answer is
+synthesized when it is complete, so no audio is available before the end. A job that a worker has popped is lost if the
+worker dies, and nothing is synced to the disk.
+
+`STT_MODEL`, `STT_LANGUAGE`, `TTS_VOICE` and `DATA_DIR` are the product's own variables.
 """
 
 import os
@@ -14,36 +16,37 @@ from uuid import uuid4
 
 from redis import Redis
 
-from bench.contenders.bare_asyncio import AFTER, BLOCK_S
-from bench.contenders.scripted_llm import answer
+from bench.contenders.bare_asyncio import NEXT_STAGE, POP_TIMEOUT_S
+from bench.contenders.scripted_llm import next_answer
 
+#: The set of stages whose workers are ready.
 READY = "straightforward:ready"
 
-#: Gets a job's id and its hash; what it adds to the hash.
-Work = Callable[[str, dict[str, str]], dict[str, str]]
+#: Takes a job's id and its hash, and returns the fields to add to the hash.
+ProcessJob = Callable[[str, dict[str, str]], dict[str, str]]
 
 
 def submit(redis: Any, paths: list[Path]) -> list[str]:
-    """All recordings at once; their jobs."""
+    """Submit all recordings at once and return their jobs."""
     jobs = [uuid4().hex for _ in paths]
     pipe = redis.pipeline()
     for job, path in zip(jobs, paths, strict=True):
-        pipe.hset(_key(job), mapping={"path": str(path)})
+        pipe.hset(_job_key(job), mapping={"path": str(path)})
         pipe.lpush("straightforward:queue:stt", job)
     pipe.execute()
     return jobs
 
 
-def fields_of(redis: Any, job: str) -> dict[str, str]:
-    """With `ended_at`, in seconds since the epoch, once it has ended."""
-    return dict(redis.hgetall(_key(job)))
+def job_fields(redis: Any, job: str) -> dict[str, str]:
+    """The job's hash, with `ended_at` in seconds since the epoch once it has ended."""
+    return dict(redis.hgetall(_job_key(job)))
 
 
-def _key(job: str) -> str:
+def _job_key(job: str) -> str:
     return f"straightforward:job:{job}"
 
 
-def _stt() -> Work:
+def _stt() -> ProcessJob:
     from faster_whisper import WhisperModel
 
     model = WhisperModel(os.environ["STT_MODEL"], device="cpu", compute_type="int8")
@@ -55,39 +58,39 @@ def _stt() -> Work:
     return transcribe
 
 
-def _llm() -> Work:
-    return lambda _job, _fields: {"response": answer()}
+def _llm() -> ProcessJob:
+    return lambda _job, _fields: {"response": next_answer()}
 
 
-def _tts() -> Work:
+def _tts() -> ProcessJob:
     from piper import PiperVoice
 
     voice = PiperVoice.load(os.environ["TTS_VOICE"])
     folder = Path(os.environ["DATA_DIR"])
 
-    def speak(job: str, fields: dict[str, str]) -> dict[str, str]:
+    def synthesize(job: str, fields: dict[str, str]) -> dict[str, str]:
         path = folder / f"{job}.wav"
         with wave.open(str(path), "wb") as file:
             voice.synthesize_wav(fields["response"], file)
         return {"audio_path": str(path), "ended_at": str(time.time())}
 
-    return speak
+    return synthesize
 
 
-def _run(stage: str, url: str) -> None:
-    work = {"stt": _stt, "llm": _llm, "tts": _tts}[stage]()
+def _run_worker(stage: str, url: str) -> None:
+    process_job = {"stt": _stt, "llm": _llm, "tts": _tts}[stage]()
     redis: Any = Redis.from_url(url, decode_responses=True)
     redis.sadd(READY, stage)
-    following = AFTER[stage]
+    next_stage = NEXT_STAGE[stage]
     while True:
-        popped = redis.brpop(f"straightforward:queue:{stage}", BLOCK_S)
+        popped = redis.brpop(f"straightforward:queue:{stage}", POP_TIMEOUT_S)
         if not popped:
             continue
         job = popped[1]
-        redis.hset(_key(job), mapping=work(job, fields_of(redis, job)))
-        if following:
-            redis.lpush(f"straightforward:queue:{following}", job)
+        redis.hset(_job_key(job), mapping=process_job(job, job_fields(redis, job)))
+        if next_stage:
+            redis.lpush(f"straightforward:queue:{next_stage}", job)
 
 
 if __name__ == "__main__":
-    _run(sys.argv[1], os.environ["REDIS_URL"])
+    _run_worker(sys.argv[1], os.environ["REDIS_URL"])

@@ -1,4 +1,4 @@
-"""The form in which a recording is sent: what comes before its bytes, and what comes after them."""
+"""The multipart form of an upload: `HEAD`, the recording's bytes, `TAIL`."""
 
 _BOUNDARY = "----bench"
 

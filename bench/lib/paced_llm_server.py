@@ -1,4 +1,4 @@
-"""A language model that writes at a steady pace, behind the wire format of OpenAI's chat completions."""
+"""A server of OpenAI's chat completions that streams one fixed answer at a steady pace."""
 
 import asyncio
 import json
@@ -11,14 +11,15 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
-from bench.lib.redis_server import free_port, wait_for_port
+from bench.lib.services import wait_for_port
+from cli.local_stack.ports import LOOPBACK, free_port
 
 TOKENS_PER_S = 40
 
-#: English text has about so many to a token.
+#: About the average of English text.
 CHARS_PER_TOKEN = 4
 
-#: In 120 words, as a voice assistant is told to answer: in short sentences.
+#: 120 words in short sentences, as the system prompts of voice assistants require.
 ANSWER = """\
 Tea comes from China, where it was first drunk as a medicine. The story goes that a leaf fell into the kettle of an \
 emperor, who liked the taste and asked for more. Monks carried the plant to Japan, and there drinking it became an \
@@ -35,10 +36,10 @@ async def complete() -> StreamingResponse:
     return StreamingResponse(_events(time.monotonic()), media_type="text/event-stream")
 
 
-async def _events(asked: float) -> AsyncIterator[str]:
-    """Each token at its own time, so that a late one does not hold up those behind it."""
+async def _events(requested_at: float) -> AsyncIterator[str]:
+    """Each token on a schedule from `requested_at`, so that a late token does not delay the next ones."""
     for number, start in enumerate(range(0, len(ANSWER), CHARS_PER_TOKEN), 1):
-        await asyncio.sleep(max(asked + number / TOKENS_PER_S - time.monotonic(), 0))
+        await asyncio.sleep(max(requested_at + number / TOKENS_PER_S - time.monotonic(), 0))
         yield _event({"content": ANSWER[start : start + CHARS_PER_TOKEN]}, None)
     yield _event({}, "stop")
     yield "data: [DONE]\n\n"
@@ -51,15 +52,15 @@ def _event(delta: dict[str, str], finish_reason: str | None) -> str:
 
 
 @contextmanager
-def running_language_model() -> Iterator[str]:
-    """Its base URL."""
+def running_llm_server() -> Iterator[str]:
+    """The server's base URL, once it accepts connections."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False))
+    server = uvicorn.Server(uvicorn.Config(app, host=LOOPBACK, port=port, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
         wait_for_port(port)
-        yield f"http://127.0.0.1:{port}/v1"
+        yield f"http://{LOOPBACK}:{port}/v1"
     finally:
         server.should_exit = True
         thread.join()

@@ -1,4 +1,4 @@
-"""What is said to the contenders: the tests' recordings, one after the other."""
+"""The audio that the benchmarks send: the tests' recordings, joined, or silence."""
 
 from pathlib import Path
 
@@ -13,17 +13,20 @@ _SAMPLES = Path(__file__).parents[2] / "tests" / "speech_models" / "samples"
 _NOISE = 0.001
 
 
-def utterance(duration_s: float, beginning: int = 0) -> Samples:
-    """Speech without a long pause, 16,000 x duration_s samples; `beginning` picks with which recording it starts."""
+def utterance(duration_s: float, first_recording: int = 0) -> Samples:
+    """Speech without a long pause, 16,000 x duration_s samples, that starts with recording number `first_recording`."""
     paths = sorted(_SAMPLES.glob("*.wav"))
-    count, parts, length = beginning, [], 0
+    number = first_recording
+    parts: list[Samples] = []
+    length = 0
     while length < duration_s * SAMPLE_RATE_HZ:
-        parts.append(decode(paths[count % len(paths)], max_audio_s=60))
-        count, length = count + 1, length + len(parts[-1])
+        parts.append(decode(paths[number % len(paths)], max_audio_s=60))
+        number += 1
+        length += len(parts[-1])
     return np.concatenate(parts)[: round(duration_s * SAMPLE_RATE_HZ)]
 
 
 def silence(duration_s: float) -> Samples:
-    """Nobody speaks."""
+    """Faint noise without speech."""
     noise = np.random.default_rng(7).standard_normal(round(duration_s * SAMPLE_RATE_HZ), np.float32)
     return np.asarray(_NOISE * noise, np.float32)

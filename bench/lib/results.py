@@ -1,4 +1,4 @@
-"""What was measured in this run, to be written down: `python -m bench … --json FILE`."""
+"""The figures and tables of this run, for `python -m bench … --json FILE`."""
 
 import json
 import platform
@@ -10,25 +10,26 @@ from typing import Any
 
 from shared.worker.cpu import available_cpus
 
-#: On whose versions the figures depend.
+#: The figures depend on the versions of these packages.
 PACKAGES = ("faster-whisper", "ctranslate2", "piper-tts", "onnxruntime", "redis")
 
 _figures: dict[str, Any] = {}
 _tables: list[dict[str, Any]] = []
 
 
-def keep(name: str, figures: Mapping[Any, Any]) -> None:
-    """Numbers to draw from."""
+def record_figures(name: str, figures: Mapping[Any, Any]) -> None:
+    """Record figures for a plot."""
     _figures[name] = figures
 
 
-def keep_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """As it was printed."""
+def record_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Record a table as it was printed."""
     _tables.append({"title": title, "heads": list(heads), "rows": [list(row) for row in rows]})
 
 
-def write(path: Path, command: str) -> None:
-    """All that was kept, with the day, the machine, the versions and the command. Makes the folder."""
+def write_results(path: Path, command: str) -> None:
+    """Write all recorded figures and tables, with the date, the machine, the versions and the command. Creates the
+    folder."""
     measured = {
         "date": datetime.now(UTC).date().isoformat(),
         "command": command,
@@ -42,7 +43,7 @@ def write(path: Path, command: str) -> None:
 
 
 def _cpu() -> str:
-    """The processor's name where Linux tells it."""
+    """The processor's name on Linux, elsewhere its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,6 +1,6 @@
-"""An upload by `sendfile`, which costs the sender next to nothing: `python -m bench.lib.send_file <port> <path>`.
+"""An upload by `sendfile`, which costs the sender almost nothing: `python -m bench.lib.send_file <port> <path>`.
 
-Prints the seconds from connecting to the answer.
+Prints the seconds from connecting to the response.
 """
 
 import socket
@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.lib.multipart_form import CONTENT_TYPE, HEAD, TAIL
 
 
-def send(port: int, path: Path) -> float:
+def send_file(port: int, path: Path) -> float:
     length = len(HEAD) + path.stat().st_size + len(TAIL)
     request = (
         "POST /transcribe HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
@@ -23,12 +23,12 @@ def send(port: int, path: Path) -> float:
             connection.sendall(request + HEAD)
             connection.sendfile(file)
             connection.sendall(TAIL)
-            answer = connection.recv(65536)
-    elapsed = time.perf_counter() - started
-    if not answer.startswith(b"HTTP/1.1 202"):
-        raise RuntimeError(answer.decode(errors="replace"))
-    return elapsed
+            response = connection.recv(65536)
+    elapsed_s = time.perf_counter() - started
+    if not response.startswith(b"HTTP/1.1 202"):
+        raise RuntimeError(response.decode(errors="replace"))
+    return elapsed_s
 
 
 if __name__ == "__main__":
-    print(send(int(sys.argv[1]), Path(sys.argv[2])))
+    print(send_file(int(sys.argv[1]), Path(sys.argv[2])))

@@ -1,14 +1,14 @@
-"""Ratios of what was measured in turn, and how they are told."""
+"""Ratios of figures that were measured in turn, and their spread as text."""
 
 from collections.abc import Sequence
 from statistics import median
 
 
-def ratios(these: Sequence[float], those: Sequence[float]) -> list[float]:
-    """Of each round by itself, so that what else the machine did in a round touches both."""
-    return [this / that for this, that in zip(these, those, strict=True)]
+def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
+    """One ratio per round, so that other load on the machine in a round affects both figures."""
+    return [numerator / denominator for numerator, denominator in zip(numerators, denominators, strict=True)]
 
 
 def spread(values: Sequence[float], form: str = ".2f") -> str:
-    """Least, median and most."""
+    """Minimum, median and maximum."""
     return " - ".join(format(value, form) for value in (min(values), median(values), max(values)))

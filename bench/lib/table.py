@@ -1,4 +1,4 @@
-"""How results are printed, and kept for the page of them."""
+"""Printing of result tables, and their record for docs/performance.md."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.lib.results import keep_table
+from bench.lib.results import record_table
 
 
 def print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    keep_table(title, heads, rows)
+    record_table(title, heads, rows)
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for position, head in enumerate(heads):
         table.add_column(head, justify="right" if position else "left", no_wrap=True)

@@ -1,7 +1,8 @@
-"""Whisper models of true shapes with random weights, for speed: what they compute takes as long as with real weights.
+"""Whisper models of OpenAI's shapes with random weights, for measurements of speed: a pass takes as long as with real
+weights.
 
-Only what the decoder says is arranged: at each position the position's own encoding outweighs all else and points to
-one token, so that every decoder that is handed the same model says the same words, is sure of them, and ends by itself.
+Only the decoder's output is fixed: at each position the position's own encoding outweighs everything else and points to
+one token, so every decoder of the same model emits the same words with high confidence, and then ends.
 """
 
 import json
@@ -16,27 +17,30 @@ from ctranslate2.specs import WhisperSpec
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-#: What fast English has: an utterance of 5 s is given 20 tokens.
+#: The rate of fast English: an utterance of 5 s gets 20 tokens.
 TOKENS_PER_S = 4
 
 #: The tests' tiny Whisper has all special tokens of a multilingual one, in their order.
 _TINY = Path(__file__).parents[2] / "tests" / "speech_models" / "tiny-whisper"
 
-_MELS, _POSITIONS_IN, _POSITIONS_OUT = 80, 1500, 448
+#: Whisper's sizes: mel bands, encoder positions and decoder positions.
+_MELS = 80
+_ENCODER_POSITIONS = 1500
+_DECODER_POSITIONS = 448
 
-#: Tokens of a multilingual Whisper, special ones and the empty text before them left out.
+#: Tokens of a multilingual Whisper, without the special ones and the empty text before them.
 _TEXT_TOKENS = 50_256
 
-#: How much a position outweighs the token that stands there, and what the layers add.
-_OUTWEIGHS = 10.0
+#: Factor of a position's encoding over the token's embedding and over the layers' output.
+_POSITION_WEIGHT = 10.0
 
-#: The chosen token's logit. The other tokens' lie about 0, with a deviation of 1.
+#: The fixed token's logit. Those of the other tokens are about 0, with a deviation of 1.
 _LOGIT = 24.0
 
 
 @dataclass(frozen=True)
 class Shape:
-    """As OpenAI published it. Encoder and decoder are alike."""
+    """A size that OpenAI published. Encoder and decoder have the same."""
 
     width: int
     layers: int
@@ -49,16 +53,17 @@ Weights = NDArray[np.float32]
 
 
 def make_whisper(directory: Path, shape: str, tokens: int) -> Path:
-    """A model in `directory`, as faster-whisper loads it, that hears so many words in whatever it is played; its path.
+    """Write a model for faster-whisper below `directory` and return its path.
 
-    The file holds float16, as those on the hub do.
+    It recognizes the same `tokens` words in any audio. The weights are float16, as in the models on the hub.
     """
     out = directory / f"{shape}-{tokens}"
     out.mkdir()
     names = _names()
     spec = _spec(SHAPES[shape], names, tokens)
     spec.register_vocabulary(names)
-    spec.config.suppress_ids, spec.config.suppress_ids_begin = [], [names.index("Ġ"), names.index("<|endoftext|>")]
+    spec.config.suppress_ids = []
+    spec.config.suppress_ids_begin = [names.index("Ġ"), names.index("<|endoftext|>")]
     first = names.index("<|startoftranscript|>") + 1
     spec.config.lang_ids = list(range(first, names.index("<|translate|>")))
     spec.config.alignment_heads = [[0, 0]]
@@ -71,7 +76,7 @@ def make_whisper(directory: Path, shape: str, tokens: int) -> Path:
 
 
 def _names() -> list[str]:
-    """Every token by its number: the bytes, made-up words, the empty text, the special tokens."""
+    """All tokens by number: the bytes, made-up words, the empty text, the special tokens."""
     vocabulary = json.loads((_TINY / "vocabulary.json").read_text())
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     syllables = [consonant + vowel for consonant, vowel in product("bdfghjklmnprstvwz", "aeiou")]
@@ -91,56 +96,62 @@ def _tokenizer(names: list[str]) -> Tokenizer:
 
 def _spec(shape: Shape, names: list[str], tokens: int) -> Any:
     spec: Any = WhisperSpec(shape.layers, shape.heads, shape.layers, shape.heads)
-    chance = np.random.default_rng(7)
-    width, coder, decoder = shape.width, spec.encoder, spec.decoder
-    coder.conv1.weight, coder.conv1.bias = _random(chance, width, _MELS, 3), np.zeros(width, np.float32)
-    coder.conv2.weight, coder.conv2.bias = _random(chance, width, width, 3), np.zeros(width, np.float32)
-    coder.position_encodings.encodings = _random(chance, _POSITIONS_IN, width)
-    _set_norm(coder.layer_norm, width)
-    for layer in coder.layer:
-        _set_attention(layer.self_attention, chance, width, (3, 1))
-        _set_feed_forward(layer.ffn, chance, width)
+    rng = np.random.default_rng(7)
+    width = shape.width
+    encoder = spec.encoder
+    decoder = spec.decoder
+    encoder.conv1.weight = _random(rng, width, _MELS, 3)
+    encoder.conv1.bias = np.zeros(width, np.float32)
+    encoder.conv2.weight = _random(rng, width, width, 3)
+    encoder.conv2.bias = np.zeros(width, np.float32)
+    encoder.position_encodings.encodings = _random(rng, _ENCODER_POSITIONS, width)
+    _set_norm(encoder.layer_norm, width)
+    for layer in encoder.layer:
+        _set_attention(layer.self_attention, rng, width, (3, 1))
+        _set_feed_forward(layer.ffn, rng, width)
     for layer in decoder.layer:
-        _set_attention(layer.self_attention, chance, width, (3, 1))
-        _set_attention(layer.attention, chance, width, (1, 2, 1))
-        _set_feed_forward(layer.ffn, chance, width)
-    embeddings = chance.standard_normal((len(names), width), np.float32)
+        _set_attention(layer.self_attention, rng, width, (3, 1))
+        _set_attention(layer.attention, rng, width, (1, 2, 1))
+        _set_feed_forward(layer.ffn, rng, width)
+    embeddings = rng.standard_normal((len(names), width), np.float32)
     decoder.embeddings.weight = decoder.projection.weight = embeddings
-    decoder.position_encodings.encodings = _OUTWEIGHS * embeddings[_said(names, tokens)]
+    decoder.position_encodings.encodings = _POSITION_WEIGHT * embeddings[_fixed_tokens(names, tokens)]
     _set_norm(decoder.layer_norm, width, _LOGIT / width)
     return spec
 
 
-def _said(names: list[str], tokens: int) -> list[int]:
-    """The token that follows on each position: the language on the first, on the third a time where times are asked
-    for, on the fourth the first word with times as without. A different word each time, since text that repeats itself
-    is doubted."""
-    language, transcribe, time = (names.index(name) for name in ("<|en|>", "<|transcribe|>", "<|0.00|>"))
+def _fixed_tokens(names: list[str], tokens: int) -> list[int]:
+    """The token that follows each position: the language after the first, a timestamp after the third if timestamps are
+    requested, the first word after the fourth in both cases. All words differ, since the library rejects repetitive
+    text."""
+    language, transcribe, timestamp = (names.index(name) for name in ("<|en|>", "<|transcribe|>", "<|0.00|>"))
     words = [names.index("Ġbababa") + 4_001 * number % 49_000 for number in range(tokens)]
-    said = [language, transcribe, time, *words]
-    return said + [names.index("<|endoftext|>")] * (_POSITIONS_OUT - len(said))
+    start = [language, transcribe, timestamp, *words]
+    return start + [names.index("<|endoftext|>")] * (_DECODER_POSITIONS - len(start))
 
 
-def _set_attention(spec: Any, chance: np.random.Generator, width: int, outputs: Sequence[int]) -> None:
-    """`outputs` are those of each projection, in widths."""
+def _set_attention(spec: Any, rng: np.random.Generator, width: int, outputs: Sequence[int]) -> None:
+    """`outputs` is the output size of each projection, as a multiple of `width`."""
     _set_norm(spec.layer_norm, width)
     for linear, widths in zip(spec.linear, outputs, strict=True):
-        _set_linear(linear, chance, width, widths * width)
+        _set_linear(linear, rng, width, widths * width)
 
 
-def _set_feed_forward(spec: Any, chance: np.random.Generator, width: int) -> None:
+def _set_feed_forward(spec: Any, rng: np.random.Generator, width: int) -> None:
     _set_norm(spec.layer_norm, width)
-    _set_linear(spec.linear_0, chance, width, 4 * width)
-    _set_linear(spec.linear_1, chance, 4 * width, width)
+    _set_linear(spec.linear_0, rng, width, 4 * width)
+    _set_linear(spec.linear_1, rng, 4 * width, width)
 
 
-def _set_linear(spec: Any, chance: np.random.Generator, inputs: int, outputs: int) -> None:
-    spec.weight, spec.bias = _random(chance, outputs, inputs), np.zeros(outputs, np.float32)
+def _set_linear(spec: Any, rng: np.random.Generator, inputs: int, outputs: int) -> None:
+    spec.weight = _random(rng, outputs, inputs)
+    spec.bias = np.zeros(outputs, np.float32)
 
 
 def _set_norm(spec: Any, width: int, scale: float = 1.0) -> None:
-    spec.gamma, spec.beta = np.full(width, scale, np.float32), np.zeros(width, np.float32)
+    spec.gamma = np.full(width, scale, np.float32)
+    spec.beta = np.zeros(width, np.float32)
 
 
-def _random(chance: np.random.Generator, *shape: int) -> Weights:
-    return 0.02 * chance.standard_normal(shape, np.float32)
+def _random(rng: np.random.Generator, *shape: int) -> Weights:
+    return 0.02 * rng.standard_normal(shape, np.float32)

@@ -1,4 +1,4 @@
-"""What the stack takes of memory at rest, with the engines that need no key and no download."""
+"""Memory of the stack at rest, with the engines that need no key and no download."""
 
 import argparse
 import os
@@ -8,12 +8,12 @@ from pathlib import Path
 
 import psutil
 
-from bench.lib.processes import resident_mb, shared_out_mb
+from bench.lib.processes import proportional_mb, resident_mb
 from bench.lib.table import print_table
 from cli.local_stack.stack import running_stack
 from cli.settings import EMBEDDED
 
-#: Between the moment when all are ready and the reading.
+#: From readiness to the reading.
 SETTLE_S = 3
 
 
@@ -21,12 +21,12 @@ def measure_memory(_arguments: argparse.Namespace) -> None:
     os.environ.update(EMBEDDED | {"LLM_ENGINE": "offline"})
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as directory,
-        Path(os.devnull).open("w") as nowhere,
-        running_stack(Path(directory), None, log=nowhere.fileno()),
+        Path(os.devnull).open("w") as null_device,
+        running_stack(Path(directory), None, log=null_device.fileno()),
     ):
         time.sleep(SETTLE_S)
         processes = psutil.Process().children(recursive=True)
-        sizes = [(_label(process), resident_mb(process), shared_out_mb(process)) for process in processes]
+        sizes = [(_label(process), resident_mb(process), proportional_mb(process)) for process in processes]
     _print(sizes)
 
 
@@ -45,6 +45,6 @@ def _label(process: psutil.Process) -> str:
 
 def _print(sizes: list[tuple[str, float, float | None]]) -> None:
     rows = [[label, f"{rss:.0f}", "?" if pss is None else f"{pss:.0f}"] for label, rss, pss in sorted(sizes)]
-    known = [pss for _, _, pss in sizes if pss is not None]
-    rows.append(["all", f"{sum(rss for _, rss, _ in sizes):.0f}", f"{sum(known):.0f}" if known else "?"])
+    measurable = [pss for _, _, pss in sizes if pss is not None]
+    rows.append(["all", f"{sum(rss for _, rss, _ in sizes):.0f}", f"{sum(measurable):.0f}" if measurable else "?"])
     print_table("Memory at rest, embedded engines, MB", ["process", "resident", "proportional"], rows)

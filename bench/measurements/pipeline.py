@@ -1,4 +1,4 @@
-"""Three stages that do nothing, so that what is left is the pipeline itself."""
+"""Cost of the pipeline itself: three stages that do nothing."""
 
 import argparse
 import asyncio
@@ -20,12 +20,14 @@ import uvloop
 from redis.asyncio import Redis
 from rich.progress import track
 
-from bench.lib.redis_server import RunningRedis, running_redis
+from bench.lib.processes import cpu_s
+from bench.lib.redis_server import RedisServer, running_redis
+from bench.lib.statistics import ratios
 from bench.lib.table import print_table
 
 STAGES = ("stt", "llm", "tts")
 
-#: The first is what the others are compared with.
+#: The others are compared with the first.
 CONTENDERS = {
     "bare_asyncio": "bare BRPOP loop, asyncio",
     "bare_blocking": "bare BRPOP loop, blocking",
@@ -33,22 +35,22 @@ CONTENDERS = {
     "celery_chain": "Celery, acks_late",
 }
 
-#: Jobs sent one after another for the latency; enough for a 99th percentile.
+#: Jobs sent one after another to measure the latency; enough for a 99th percentile.
 LATENCY_JOBS = 300
 
-#: Jobs before the first that counts: until all workers are up.
+#: Jobs that are not counted, until all workers are ready.
 WARM_UP_JOBS = 5
 
-#: Celery is given fewer jobs, since its rate does not depend on how many there are.
+#: Fraction of the jobs for Celery, since its rate does not depend on their number.
 CELERY_SHARE = 0.2
 
-#: How often the client looks whether the last job is done.
+#: Interval of the check for the last job's end.
 POLL_S = 0.01
 
 
 @dataclass
 class Contender:
-    """With its workers up, and what was measured of it."""
+    """A contender with running workers, and its measurements."""
 
     client: Any
     workers: list[psutil.Process]
@@ -56,10 +58,10 @@ class Contender:
     """From submit to the announcement of the end, with all stages idle."""
 
     jobs_per_s: list[float] = field(default_factory=list)
-    """Of jobs that all waited when the first stage began; one figure a round."""
+    """With all jobs queued before the first stage starts; one figure per round."""
 
     cpu_ms: list[float] = field(default_factory=list)
-    """Of the workers and Redis together, for one job; one figure a round."""
+    """Of the workers and Redis together, per job; one figure per round."""
 
 
 def measure_pipeline(arguments: argparse.Namespace) -> None:
@@ -68,8 +70,8 @@ def measure_pipeline(arguments: argparse.Namespace) -> None:
     _print(contenders, arguments.rounds)
 
 
-async def _measure(redis: RunningRedis, rounds: int, jobs: int) -> dict[str, Contender]:
-    """All contenders are up at once and take turns, so that whatever else the machine does hits them alike."""
+async def _measure(redis: RedisServer, rounds: int, jobs: int) -> dict[str, Contender]:
+    """All contenders run at the same time and take turns, so that other load on the machine affects them alike."""
     with ExitStack() as stack:
         contenders = {
             name: Contender(
@@ -90,7 +92,7 @@ async def _measure(redis: RunningRedis, rounds: int, jobs: int) -> dict[str, Con
 
 @contextmanager
 def _workers(name: str, url: str) -> Iterator[list[psutil.Process]]:
-    """One process for each stage, the first stage's first."""
+    """One process per stage, in the order of the stages."""
     command = [sys.executable, "-W", "ignore", "-m", f"bench.contenders.{name}"]
     processes = [subprocess.Popen([*command, stage, url], stdout=subprocess.DEVNULL) for stage in STAGES]
     try:
@@ -102,20 +104,20 @@ def _workers(name: str, url: str) -> Iterator[list[psutil.Process]]:
 
 
 async def _measure_latency(contenders: dict[str, Contender], connection: Any) -> None:
-    """One job at a time, each contender in turn. All announce the end on a channel."""
+    """One job at a time, each contender in turn. All contenders announce the end on a channel."""
     async with AsyncExitStack() as stack:
-        heard = {}
+        messages = {}
         for name, contender in contenders.items():
             channel = await stack.enter_async_context(connection.pubsub())
-            await channel.psubscribe(contender.client.events)
-            heard[name] = channel.listen()
-            await anext(heard[name])  # the subscription's own
+            await channel.psubscribe(contender.client.channel_pattern)
+            messages[name] = channel.listen()
+            await anext(messages[name])  # the confirmation of the subscription
         for number in track(range(WARM_UP_JOBS + LATENCY_JOBS), "pipeline: latency", transient=True):
             for name, contender in contenders.items():
-                latency_ms = await _latency_ms(contender.client, heard[name])
+                latency_ms = await _latency_ms(contender.client, messages[name])
                 if number >= WARM_UP_JOBS:
                     contender.latencies_ms.append(latency_ms)
-                await asyncio.sleep(random.uniform(0.004, 0.008))  # so that all stages wait again
+                await asyncio.sleep(random.uniform(0.004, 0.008))  # until all stages wait again
 
 
 async def _latency_ms(client: Any, messages: AsyncIterator[Any]) -> float:
@@ -128,21 +130,17 @@ async def _latency_ms(client: Any, messages: AsyncIterator[Any]) -> float:
 
 
 async def _measure_throughput(contender: Contender, connection: Any, redis: psutil.Process, jobs: int) -> None:
-    """The first stage is frozen while the jobs are submitted."""
+    """The first stage is suspended while the jobs are submitted."""
     client, processes = contender.client, [*contender.workers, redis]
     contender.workers[0].suspend()
     last = [await client.submit() for _ in range(jobs)][-1]
-    used_s, started = _cpu_s(processes), time.perf_counter()
+    cpu_before_s, started = cpu_s(processes), time.perf_counter()
     contender.workers[0].resume()
-    # One worker a stage keeps the order. What is awaited happens in another process.
+    # One worker per stage keeps the order. An event cannot replace the sleep: the workers are other processes.
     while not await client.has_ended(connection, last):  # noqa: ASYNC110
         await asyncio.sleep(POLL_S)
     contender.jobs_per_s.append(jobs / (time.perf_counter() - started))
-    contender.cpu_ms.append((_cpu_s(processes) - used_s) / jobs * 1000)
-
-
-def _cpu_s(processes: list[psutil.Process]) -> float:
-    return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
+    contender.cpu_ms.append((cpu_s(processes) - cpu_before_s) / jobs * 1000)
 
 
 def _print(contenders: dict[str, Contender], rounds: int) -> None:
@@ -157,16 +155,16 @@ def _print(contenders: dict[str, Contender], rounds: int) -> None:
                 f"{p99:.2f}",
                 f"{p50 / median(bare.latencies_ms):.2f} x",
                 f"{median(contender.jobs_per_s):.0f}",
-                f"{_times(contender, bare):.2f} x",
+                f"{_rate_ratio(contender, bare):.2f} x",
                 f"{median(contender.cpu_ms):.2f}",
             ]
         )
-    heads = ["", "p50 ms", "p99 ms", "p50 to bare", "jobs/s", "jobs/s to bare", "CPU ms a job"]
-    print_table(f"Pipeline: three stages that do nothing (median of {rounds} rounds)", heads, rows)
-    times = _times(contenders["cascade_worker"], contenders["celery_chain"])
-    print(f"cascade does {times:.1f} times Celery's jobs a second.\n")
+    heads = ["", "p50 ms", "p99 ms", "p50 to bare", "jobs/s", "jobs/s to bare", "CPU ms per job"]
+    print_table(f"Empty pipeline: three stages that do nothing (median of {rounds} rounds)", heads, rows)
+    ratio = _rate_ratio(contenders["cascade_worker"], contenders["celery_chain"])
+    print(f"cascade completes {ratio:.1f} times as many jobs per second as Celery.\n")
 
 
-def _times(contender: Contender, other: Contender) -> float:
-    """How many times the other's jobs a second, within a round."""
-    return median(mine / its for mine, its in zip(contender.jobs_per_s, other.jobs_per_s, strict=True))
+def _rate_ratio(contender: Contender, other: Contender) -> float:
+    """Jobs per second as a multiple of the other's, the median of each round's ratio."""
+    return median(ratios(contender.jobs_per_s, other.jobs_per_s))

@@ -1,4 +1,4 @@
-"""What a task's transitions take while few or many others wait in its stage's list."""
+"""Time of the queue's transitions with few and with many tasks waiting in the stage's list."""
 
 import argparse
 import asyncio
@@ -21,54 +21,54 @@ from shared.queue.messages import Claim, Outcome
 from shared.queue.queue import Queue
 from shared.queue.stages import first_task
 
-#: How many tasks wait. The first is what the others are held against.
+#: Numbers of waiting tasks. The others are compared with the first.
 DEPTHS = (1, 100, 10_000)
 
-#: How often each transition is timed in a round, at each depth.
-TIMES = 300
+#: Calls of each transition per round and depth.
+CALLS = 300
 
-#: Before the first round, until scripts and connections are warm.
-WARM_UP_TIMES = 50
+#: Calls before the first round, until scripts and connections are warm.
+WARM_UP_CALLS = 50
 
-#: Jobs that are submitted at once to fill a list.
-FILLING = 20
+#: Jobs that are submitted concurrently to fill a list.
+FILL_BATCH = 20
 
 WORKER = "stt-bench"
 OUTCOME = Outcome({"transcript": "How long has tea been drunk?", "language": "en"})
 
 ReplyT = TypeVar("ReplyT")
 
-#: Seconds by transition; in a list, one of each round.
-Figures = dict[str, list[float]]
+#: Seconds by transition: of the calls in a round, or a median per round.
+Timings = dict[str, list[float]]
 
 
-class Filled:
-    """A queue with so many waiting tasks, each of a job that ends with it, in a database of its own."""
+class FilledQueue:
+    """A queue with waiting tasks, each of a job with a single stage, in a database of its own."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
-        self.figures: Figures = defaultdict(list)
-        self._elapsed_s: Figures = defaultdict(list)
+        self.figures: Timings = defaultdict(list)
+        self._elapsed_s: Timings = defaultdict(list)
 
     async def fill(self, depth: int) -> None:
-        for start in range(0, depth, FILLING):
-            await asyncio.gather(*(self.submit() for _ in range(min(FILLING, depth - start))))
+        for start in range(0, depth, FILL_BATCH):
+            await asyncio.gather(*(self.submit() for _ in range(min(FILL_BATCH, depth - start))))
 
     async def submit(self) -> None:
         job = uuid4().hex
         await self._queue.submit(job, {"route": "stt"}, [first_task("stt", job)], max_live=1_000_000)
 
-    async def turn(self) -> None:
-        """Each transition once, with as many waiting before it as at the beginning."""
+    async def time_transitions(self) -> None:
+        """Time each transition once. At the end as many tasks wait as at the beginning."""
         first = await self._timed("claim and begin", self._queue.claim(WORKER, "stt", uuid4().hex))
         await self._timed("submit", self.submit())
-        handing_on = self._queue.commit_and_claim(WORKER, _claimed(first), OUTCOME, uuid4().hex)
-        _, second = await self._timed("commit, claim and begin", handing_on)
+        commit_and_claim = self._queue.commit_and_claim(WORKER, _require_task(first), OUTCOME, uuid4().hex)
+        _, second = await self._timed("commit, claim and begin", commit_and_claim)
         await self.submit()
-        await self._timed("commit", self._queue.commit(WORKER, _claimed(second), OUTCOME))
+        await self._timed("commit", self._queue.commit(WORKER, _require_task(second), OUTCOME))
 
-    def end_round(self, *, counts: bool) -> None:
-        if counts:
+    def end_round(self, *, is_warm_up: bool) -> None:
+        if not is_warm_up:
             for transition, elapsed_s in self._elapsed_s.items():
                 self.figures[transition].append(median(elapsed_s))
         self._elapsed_s.clear()
@@ -83,9 +83,9 @@ class Filled:
         return reply
 
 
-def _claimed(claim: Claim | None) -> Claim:
+def _require_task(claim: Claim | None) -> Claim:
     if claim is None:
-        raise RuntimeError("No task came, although some wait.")
+        raise RuntimeError("The queue returned no task, although some wait.")
     return claim
 
 
@@ -95,24 +95,24 @@ def measure_depth(arguments: argparse.Namespace) -> None:
     _print(figures, arguments.rounds)
 
 
-async def _measure(url: str, rounds: int) -> dict[int, Figures]:
-    """All depths take turns at each transition, so that whatever else the machine does hits them alike."""
+async def _measure(url: str, rounds: int) -> dict[int, Timings]:
+    """All depths take turns at each transition, so that other load on the machine affects them alike."""
     server = url.rpartition("/")[0]
-    filled = {depth: Filled(Queue.connect(f"{server}/{database}")) for database, depth in enumerate(DEPTHS)}
-    for depth, each in filled.items():
-        await each.fill(depth)
+    queues = {depth: FilledQueue(Queue.connect(f"{server}/{database}")) for database, depth in enumerate(DEPTHS)}
+    for depth, queue in queues.items():
+        await queue.fill(depth)
     for number in track(range(rounds + 1), "depth", transient=True):
-        for _ in range(TIMES if number else WARM_UP_TIMES):
-            for each in filled.values():
-                await each.turn()
-        for each in filled.values():
-            each.end_round(counts=number > 0)
-    for each in filled.values():
-        await each.close()
-    return {depth: each.figures for depth, each in filled.items()}
+        for _ in range(CALLS if number else WARM_UP_CALLS):
+            for queue in queues.values():
+                await queue.time_transitions()
+        for queue in queues.values():
+            queue.end_round(is_warm_up=number == 0)
+    for queue in queues.values():
+        await queue.close()
+    return {depth: queue.figures for depth, queue in queues.items()}
 
 
-def _print(figures: dict[int, Figures], rounds: int) -> None:
+def _print(figures: dict[int, Timings], rounds: int) -> None:
     shallow, *_ = DEPTHS
     rows = [
         [
@@ -122,5 +122,9 @@ def _print(figures: dict[int, Figures], rounds: int) -> None:
         ]
         for transition, elapsed_s in figures[shallow].items()
     ]
-    heads = ["us", *(f"{depth:,} wait" for depth in DEPTHS), *(f"{depth:,} to {shallow}" for depth in DEPTHS[1:])]
-    print_table(f"A transition by how many tasks wait in the list ({rounds} rounds of {TIMES})", heads, rows)
+    heads = [
+        "us, by waiting tasks",
+        *(f"{depth:,}" for depth in DEPTHS),
+        *(f"{depth:,} to {shallow}" for depth in DEPTHS[1:]),
+    ]
+    print_table(f"Time of a transition by the number of waiting tasks ({rounds} rounds of {CALLS})", heads, rows)

@@ -1,4 +1,4 @@
-"""Turns a minute while all jobs wait already: the whole stack beside its engines alone and the straightforward way."""
+"""Turns per minute with all jobs queued beforehand: cascade, its bare engines, a straightforward pipeline."""
 
 import argparse
 import os
@@ -13,7 +13,13 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from bench.lib.pipelines import Place, Speak, cascade, engines_alone, straightforward_pipeline
+from bench.lib.pipelines import (
+    Environment,
+    RunTurns,
+    bare_engines_pipeline,
+    cascade_pipeline,
+    straightforward_pipeline,
+)
 from bench.lib.recordings import utterance
 from bench.lib.redis_server import running_redis
 from bench.lib.statistics import ratios, spread
@@ -25,39 +31,43 @@ from tts_worker.wav import encode
 
 QUESTION_S = 5
 
-#: How many cores all have, the benchmark's own process included, which rests meanwhile.
+#: Numbers of cores to pin all processes to, including the benchmark's own, which idles during a measurement.
 CORES = (1, 2)
 
-#: As many as the product's STT worker takes at a time.
+#: The product's STT worker transcribes at most this many at a time.
 BATCH = 8
 
 VOICE = Path(__file__).parents[2] / "tests" / "speech_models" / "tiny-piper" / "en_US-fixture-low.onnx"
 
-#: Until the threads of those that have computed spin no more.
+#: Until the threads of the last contender have stopped spinning.
 SETTLE_S = 0.5
 
 
 @dataclass
 class Contender:
+    """A pipeline and its measurements."""
+
     title: str
-    start: Callable[[Place], AbstractContextManager[Speak]]
+    start: Callable[[Environment], AbstractContextManager[RunTurns]]
     turns: int
     warm_up_turns: int
-    """Before the first that counts, each time it is started."""
-    rests: bool = True
-    """Whether it takes nothing while others have their turn. One that does is started anew for each of its own."""
+    """Turns that are not counted, after each start."""
+    is_idle_at_rest: bool = True
+    """True if the pipeline uses no CPU while another is measured. One that does is restarted for each measurement."""
     turns_per_min: list[float] = field(default_factory=list)
     cpu_s: list[float] = field(default_factory=list)
-    """Of a turn."""
+    """Per turn."""
 
 
 def _contenders() -> list[Contender]:
-    """The slow get fewer turns, since their rate does not depend on how many there are."""
+    """Slow contenders get fewer turns, since their rate does not depend on the number."""
     return [
-        # Its first question is on its way before the others have come.
-        Contender("cascade", cascade, 1 + 3 * BATCH, BATCH, rests=False),
-        Contender("bare engines", engines_alone, 12, 2),
-        Contender(f"bare, {BATCH} heard together", partial(engines_alone, together=BATCH), 2 * BATCH, BATCH),
+        # The first question is claimed alone, before the others are queued; the rest fills whole batches.
+        Contender("cascade", cascade_pipeline, 1 + 3 * BATCH, BATCH, is_idle_at_rest=False),
+        Contender("bare engines", bare_engines_pipeline, 12, 2),
+        Contender(
+            f"bare engines, {BATCH} in one batch", partial(bare_engines_pipeline, batch_size=BATCH), 2 * BATCH, BATCH
+        ),
         Contender("straightforward", straightforward_pipeline, 3, 1),
     ]
 
@@ -67,7 +77,7 @@ def measure_saturation(arguments: argparse.Namespace) -> None:
         print("Saturation is not measured: this system cannot pin a process to its cores.\n")
         return
     usable = sorted(os.sched_getaffinity(0))
-    # Below the working directory, since /tmp may be no disk at all.
+    # In the working directory, since /tmp may be a RAM disk.
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as directory:
         root = Path(directory)
         model = make_whisper(root, "base", TOKENS_PER_S * QUESTION_S)
@@ -81,7 +91,7 @@ def measure_saturation(arguments: argparse.Namespace) -> None:
 
 @contextmanager
 def _pinned(cores: list[int]) -> Iterator[None]:
-    """This process, and those that are started meanwhile."""
+    """Pin this process to the cores, and with it the processes that it starts."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -91,8 +101,9 @@ def _pinned(cores: list[int]) -> Iterator[None]:
 
 
 def _measure(root: Path, model: Path, recordings: list[Path], rounds: int) -> list[Contender]:
-    """All take turns, so that whatever else the machine does hits them alike."""
-    contenders, volume = _contenders(), root / "volume"
+    """All contenders take turns, so that other load on the machine affects them alike."""
+    contenders = _contenders()
+    volume = root / "volume"
     volume.mkdir(parents=True)
     with ExitStack() as stack:
         redis = stack.enter_context(running_redis(root))
@@ -105,32 +116,37 @@ def _measure(root: Path, model: Path, recordings: list[Path], rounds: int) -> li
             "TTS_VOICE": str(VOICE),
             "TTS_CACHE_MB": "0",
         }
-        place = Place(redis, volume, settings)
+        environment = Environment(redis, volume, settings)
 
         @contextmanager
-        def warm(contender: Contender) -> Iterator[Speak]:
-            with contender.start(place) as speak:
-                speak(_repeated(recordings, contender.warm_up_turns))
-                yield speak
+        def warmed_up(contender: Contender) -> Iterator[RunTurns]:
+            with contender.start(environment) as run_turns:
+                run_turns(_repeated(recordings, contender.warm_up_turns))
+                yield run_turns
 
-        up = {each.title: stack.enter_context(warm(each)) for each in contenders if each.rests}
+        started = {
+            contender.title: stack.enter_context(warmed_up(contender))
+            for contender in contenders
+            if contender.is_idle_at_rest
+        }
         transcripts: set[str] = set()
         for _ in track(range(rounds), f"saturation: {root.name}", transient=True):
-            for each in contenders:
-                with nullcontext(up[each.title]) if each.rests else warm(each) as speak:
-                    transcripts.update(_turn(each, speak, recordings))
+            for contender in contenders:
+                is_started = contender.is_idle_at_rest
+                with nullcontext(started[contender.title]) if is_started else warmed_up(contender) as run_turns:
+                    transcripts.update(_measure_round(contender, run_turns, recordings))
     if len(transcripts) > 1:
-        raise RuntimeError(f"They heard different words: {transcripts}")
+        raise RuntimeError(f"The contenders recognized different words: {transcripts}")
     return contenders
 
 
-def _turn(contender: Contender, speak: Speak, recordings: list[Path]) -> list[str]:
-    """What was heard."""
+def _measure_round(contender: Contender, run_turns: RunTurns, recordings: list[Path]) -> list[str]:
+    """Measure one round and return its transcripts."""
     time.sleep(SETTLE_S)
-    spoken = speak(_repeated(recordings, contender.turns))
-    contender.turns_per_min.append(60 * contender.turns / spoken.elapsed_s)
-    contender.cpu_s.append(spoken.cpu_s / contender.turns)
-    return spoken.transcripts
+    result = run_turns(_repeated(recordings, contender.turns))
+    contender.turns_per_min.append(60 * contender.turns / result.elapsed_s)
+    contender.cpu_s.append(result.cpu_s / contender.turns)
+    return result.transcripts
 
 
 def _repeated(recordings: list[Path], count: int) -> list[Path]:
@@ -138,23 +154,26 @@ def _repeated(recordings: list[Path], count: int) -> list[Path]:
 
 
 def _recordings(root: Path) -> list[Path]:
-    """One that begins with each of the tests' recordings."""
+    """Write questions that each start with another of the tests' recordings."""
     paths = []
-    for beginning in range(4):
-        path = root / f"question-{beginning}.wav"
-        pcm = np.rint(utterance(QUESTION_S, beginning) * 32767).astype(np.int16)
+    for number in range(4):
+        path = root / f"question-{number}.wav"
+        pcm = np.rint(utterance(QUESTION_S, number) * 32767).astype(np.int16)
         path.write_bytes(encode(Speech(pcm, SAMPLE_RATE_HZ)))
         paths.append(path)
     return paths
 
 
 def _print(contenders: list[Contender], cores: int, rounds: int) -> None:
-    named = f"{cores} core{'s' if cores > 1 else ''}"
-    rows = [[each.title, spread(each.turns_per_min, ".0f"), spread(each.cpu_s, ".3f")] for each in contenders]
-    title = f"Turns of {QUESTION_S} s on {named}, base shape, all wait already ({rounds} rounds)"
-    print_table(title, ["", "turns a minute", "CPU s a turn"], rows)
+    on_cores = f"on {cores} core{'s' if cores > 1 else ''}"
+    rows = [
+        [contender.title, spread(contender.turns_per_min, ".0f"), spread(contender.cpu_s, ".3f")]
+        for contender in contenders
+    ]
+    title = f"Turns of {QUESTION_S} s {on_cores}, base shape, all queued beforehand ({rounds} rounds)"
+    print_table(title, ["", "turns per minute", "CPU s per turn"], rows)
     own, *others = contenders
-    shares = [
+    ratio_rows = [
         [
             f"to {other.title}",
             spread(ratios(own.turns_per_min, other.turns_per_min)),
@@ -162,4 +181,4 @@ def _print(contenders: list[Contender], cores: int, rounds: int) -> None:
         ]
         for other in others
     ]
-    print_table(f"What {own.title} does of that on {named}", ["", "turns a minute", "turns a CPU second"], shares)
+    print_table(f"Ratios of {own.title} {on_cores}", ["", "turns per minute", "turns per CPU second"], ratio_rows)

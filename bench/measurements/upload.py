@@ -13,7 +13,7 @@ from statistics import median
 import psutil
 from rich.progress import track
 
-from bench.lib.processes import MB, forget_peak, peak_mb, resident_mb
+from bench.lib.processes import MB, peak_mb, reset_peak, resident_mb
 from bench.lib.redis_server import running_redis
 from bench.lib.services import running_api
 from bench.lib.table import print_table
@@ -22,13 +22,13 @@ SIZES_MB = (1, 25, 100)
 
 
 def measure_upload(arguments: argparse.Namespace) -> None:
-    # Below the working directory, since /tmp may be another disk, or no disk at all.
+    # In the working directory, since /tmp may be another disk or a RAM disk.
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as directory:
         root = Path(directory)
         files = {size: _recording(root / f"{size}.wav", size) for size in SIZES_MB}
         limit = {"MAX_UPLOAD_MB": str(SIZES_MB[-1] + 1)}
         with running_redis(root) as redis, running_api(root / "volume", redis.url, **limit) as (port, api):
-            _upload(port, files[1])  # the first brings in what is loaded late
+            _upload(port, files[1])  # the first upload triggers all lazy loading
             memory = [_memory(api, port, size, files[size]) for size in SIZES_MB]
             largest = files[SIZES_MB[-1]]
             times = []
@@ -38,7 +38,7 @@ def measure_upload(arguments: argparse.Namespace) -> None:
 
 
 def _recording(path: Path, size_mb: int) -> Path:
-    """A WAV file of noise."""
+    """Write a WAV file of noise."""
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
         for _ in range(size_mb):
@@ -47,7 +47,7 @@ def _recording(path: Path, size_mb: int) -> Path:
 
 
 def _upload(port: int, path: Path) -> float:
-    """Seconds, as told by a client in a process of its own."""
+    """Seconds, measured by a client in a separate process."""
     command = [sys.executable, "-m", "bench.lib.send_file", str(port), str(path)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -64,7 +64,7 @@ def _copy(source: Path, target: Path) -> float:
 
 def _memory(api: psutil.Process, port: int, size_mb: int, path: Path) -> list[str]:
     before = resident_mb(api)
-    forget_peak(api)
+    reset_peak(api)
     _upload(port, path)
     peak = peak_mb(api)
     return [

@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from cli.errors import CommandError
 from cli.local_stack.log_relay import LogRelay
+from cli.local_stack.ports import free_port, is_free
 from cli.local_stack.redis_server import find_redis
 from cli.settings import stack_environment
 
@@ -93,7 +93,7 @@ def running_stack(data_dir: Path, port: int | None, *, log: int | None = None) -
         CommandError: Redis is missing, the port is taken, or a process cannot start.
     """
     redis = find_redis()
-    api_port, redis_port = _api_port(port), _free_port()
+    api_port, redis_port = _api_port(port), free_port()
     redis_dir = data_dir.resolve() / f"redis-{redis.major}"  # an older server cannot read a newer one's file
     redis_dir.mkdir(parents=True, exist_ok=True)
     python = sys.executable
@@ -153,26 +153,10 @@ def _configuration(runtime: str, password: str, programs: dict[str, str], relay:
 
 def _api_port(port: int | None) -> int:
     if port is None:
-        return 8000 if _is_free(8000) else _free_port()
-    if not _is_free(port):
+        return 8000 if is_free(8000) else free_port()
+    if not is_free(port):
         raise CommandError(f"Port {port} is taken. Choose another with --port, or leave it out to get a free one.")
     return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_ready(stack: Stack, supervisor: subprocess.Popen[bytes], transport: Any) -> None:

@@ -15,9 +15,10 @@ from chaos.model import ErraticModel
 from chaos.orders import Orders
 from chaos.proxy import Proxy
 from chaos.schedule import WORKERS
+from cli.local_stack.ports import free_port
 from shared.background import cancel_all
 from shared.queue.queue import Queue
-from support.redis_server import RedisServer, free_port, redis_binaries
+from support.redis_server import RedisServer, redis_binaries
 from support.services import TESTS, ServiceProcesses
 
 #: An API of its own, so that uploads can be refused because the queue is full while the other takes them.

@@ -10,7 +10,7 @@ import pytest
 
 from chaos.disk import Disk
 from chaos.proxy import Proxy
-from support.redis_server import free_port
+from cli.local_stack.ports import free_port
 
 
 class Echo:

@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cli.local_stack.ports import free_port
 from docker.stack import Stack, compose_command
 from support.requirements import missing
 
@@ -72,10 +72,3 @@ def stack(tree: Path) -> Iterator[Stack]:
         yield stack
     finally:
         stack.down()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -14,9 +14,10 @@ import trustme
 from pydantic import SecretStr
 from redis import Redis, RedisError
 
+from cli.local_stack.ports import free_port
 from shared.errors import QueueUnavailable, StartupError
 from shared.queue.queue import Queue
-from support.redis_server import free_port, redis_binaries
+from support.redis_server import redis_binaries
 from support.services import ServiceProcesses
 
 pytestmark = pytest.mark.redis

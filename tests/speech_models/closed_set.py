@@ -1,4 +1,4 @@
-"""What the tiny Whisper can hear, and the one voice it never heard while it was trained."""
+"""The sentences that the tiny Whisper recognizes, and the voice that was held out of its training."""
 
 ENGLISH = (
     "How much is seven plus five?",
@@ -17,7 +17,7 @@ ENGLISH = (
     "Hello, how are you?",
 )
 
-# Enough for the language detection to have something to decide.
+# Enough for language detection to have a choice.
 GERMAN = (
     "Wie spät ist es?",
     "Guten Morgen, wie geht es dir?",
@@ -26,7 +26,7 @@ GERMAN = (
 
 SENTENCES = {"en": ENGLISH, "de": GERMAN}
 
-# flite's only woman: to hear her, the model has to know the words and not the recordings.
+# flite's only female voice: to recognize it, the model has to know the words and not the recordings.
 HELD_OUT_VOICE = "slt"
 
 QUESTION = ENGLISH[0]

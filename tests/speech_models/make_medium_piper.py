@@ -1,7 +1,7 @@
-"""Make a voice of the true shape of Piper's "medium" ones, with random weights: no speech, but the time that it takes.
+"""Make a voice of Piper's "medium" shape with random weights: noise instead of speech, in the time of a real voice.
 
-Text encoder, four coupling layers and the vocoder have Piper's sizes; only the duration predictor, which takes next to
-nothing, is left out: each id lasts three frames, which is about the pace of speech. Needs requirements.txt.
+Text encoder, four coupling layers and the vocoder have Piper's sizes. Only the duration predictor, which takes almost
+no time, is omitted: each id lasts three frames, which is about the pace of speech. Needs requirements.txt.
 Usage: make_medium_piper.py OUT_DIR
 """
 
@@ -15,16 +15,20 @@ from make_tiny_piper import CONFIG
 from onnx import TensorProto, helper, numpy_helper
 
 NAME = "en_US-random-medium.onnx"
-HIDDEN, FILTER, LAYERS, HEADS = 192, 768, 6, 2
-FLOWS, WN_LAYERS = 4, 4
+HIDDEN = 192
+FILTER = 768
+LAYERS = 6
+HEADS = 2
+FLOWS = 4
+WN_LAYERS = 4
 UPSAMPLE = ((8, 16), (8, 16), (4, 8))
 CHANNELS = 256
 RESBLOCKS = ((3, (1, 2)), (5, (2, 6)), (7, (3, 12)))
-FRAMES_AN_ID = 3
+FRAMES_PER_ID = 3
 
 
 class Graph:
-    """Nodes and weights as they are added; each method returns the name of its output."""
+    """Builder of nodes and weights; each method returns the name of its output."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -58,7 +62,7 @@ class Graph:
 
 
 def build() -> onnx.ModelProto:
-    """The model, checked."""
+    """Return the model, checked."""
     graph = Graph()
     x = _encoder(graph)
     for _ in range(FLOWS):
@@ -68,15 +72,15 @@ def build() -> onnx.ModelProto:
     lengths = helper.make_tensor_value_info("input_lengths", TensorProto.INT64, ["batch_size"])
     scales = helper.make_tensor_value_info("scales", TensorProto.FLOAT, [3])
     output = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch_size", 1, 1, "time"])
-    whole = helper.make_graph(graph.nodes, "medium_piper", [ids, lengths, scales], [output], graph.weights)
-    model = helper.make_model(whole, opset_imports=[helper.make_opsetid("", 15)])
+    onnx_graph = helper.make_graph(graph.nodes, "medium_piper", [ids, lengths, scales], [output], graph.weights)
+    model = helper.make_model(onnx_graph, opset_imports=[helper.make_opsetid("", 15)])
     model.ir_version = 8
     onnx.checker.check_model(model)
     return model
 
 
 def _encoder(graph: Graph) -> str:
-    """Attention over the ids, then each for its frames: [1, HIDDEN, time]."""
+    """Attention over the ids, then each repeated for its frames: [1, HIDDEN, time]."""
     embedded = graph.node("Gather", graph.random(256, HIDDEN), "input")
     x = graph.node("Transpose", embedded, perm=[0, 2, 1])
     to_heads = graph.value(np.array([1, HEADS, HIDDEN // HEADS, -1]))
@@ -91,29 +95,29 @@ def _encoder(graph: Graph) -> str:
         x = graph.node("Add", x, graph.conv(inner, FILTER, HIDDEN, 3))
         x = graph.node("Mul", x, graph.value(np.float32(0.5)))
     column = graph.node("Unsqueeze", x, graph.value(np.array([3])))
-    frames = graph.node("Expand", column, graph.value(np.array([1, 1, 1, FRAMES_AN_ID])))
+    frames = graph.node("Expand", column, graph.value(np.array([1, 1, 1, FRAMES_PER_ID])))
     return graph.node("Reshape", frames, from_heads)
 
 
 def _coupling(graph: Graph, x: str) -> str:
     half = HIDDEN // 2
-    kept, changed = (
+    conditioning, transformed = (
         graph.node("Slice", x, *(graph.value(np.array([value])) for value in (start, start + half, 1)))
         for start in (0, half)
     )
-    hidden = graph.conv(kept, half, HIDDEN)
+    hidden = graph.conv(conditioning, half, HIDDEN)
     for _ in range(WN_LAYERS):
-        both = graph.conv(hidden, HIDDEN, 2 * HIDDEN, 5)
+        projected = graph.conv(hidden, HIDDEN, 2 * HIDDEN, 5)
         left, right = (
-            graph.node("Slice", both, *(graph.value(np.array([value])) for value in (start, start + HIDDEN, 1)))
+            graph.node("Slice", projected, *(graph.value(np.array([value])) for value in (start, start + HIDDEN, 1)))
             for start in (0, HIDDEN)
         )
         gated = graph.node("Mul", graph.node("Tanh", left), graph.node("Sigmoid", right))
-        both = graph.conv(gated, HIDDEN, 2 * HIDDEN)
-        residual = graph.node("Slice", both, *(graph.value(np.array([value])) for value in (0, HIDDEN, 1)))
+        projected = graph.conv(gated, HIDDEN, 2 * HIDDEN)
+        residual = graph.node("Slice", projected, *(graph.value(np.array([value])) for value in (0, HIDDEN, 1)))
         hidden = graph.node("Add", hidden, residual)
-    changed = graph.node("Sub", changed, graph.conv(hidden, HIDDEN, half))
-    return graph.node("Concat", changed, kept, axis=1)
+    transformed = graph.node("Sub", transformed, graph.conv(hidden, HIDDEN, half))
+    return graph.node("Concat", transformed, conditioning, axis=1)
 
 
 def _vocoder(graph: Graph, x: str) -> None:
@@ -129,12 +133,12 @@ def _vocoder(graph: Graph, x: str) -> None:
                 branch = graph.node("Add", branch, inner)
             branches.append(branch)
         x = graph.node("Mul", graph.node("Sum", *branches), graph.value(np.float32(1 / len(branches))))
-    sound = graph.node("Tanh", graph.conv(graph.node("LeakyRelu", x, alpha=0.01), channels, 1, 7))
-    graph.node("Unsqueeze", sound, graph.value(np.array([1])), output="output")
+    waveform = graph.node("Tanh", graph.conv(graph.node("LeakyRelu", x, alpha=0.01), channels, 1, 7))
+    graph.node("Unsqueeze", waveform, graph.value(np.array([1])), output="output")
 
 
 def make(out: Path) -> Path:
-    """Build the voice and write it; returns the model's path."""
+    """Build the voice, write it, and return the model's path."""
     out.mkdir(parents=True, exist_ok=True)
     onnx.save(build(), out / NAME)
     (out / f"{NAME}.json").write_text(json.dumps(CONFIG | {"hop_length": 256}, ensure_ascii=False, indent=1) + "\n")

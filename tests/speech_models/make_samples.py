@@ -1,4 +1,4 @@
-"""Record the demo's question and the tests' recordings: flite speaks, in the voice the tiny Whisper never heard.
+"""Record the demo's question and the tests' recordings with flite, in the tiny Whisper's held-out voice.
 
 Needs flite on the PATH and requirements.txt. Usage: make_samples.py
 """
@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 SAMPLES = HERE / "samples"
 DEMO = HERE.parents[1] / "cli" / "samples"
 
-# What browsers and telephones record in: codec and sample rate by the file's ending.
+# Formats of browsers and telephones: codec and sample rate by the file's suffix.
 CODECS = {
     "webm": ("libopus", 48_000),
     "ogg": ("libopus", 48_000),
@@ -27,37 +27,37 @@ CODECS = {
 
 
 def main() -> None:
-    """Write every recording and what is said in it."""
+    """Write all recordings and their texts."""
     SAMPLES.mkdir(exist_ok=True)
     DEMO.mkdir(exist_ok=True)
-    said = {}
+    sentences = {}
     for sentence in SAMPLED:
-        name = f"{plain(sentence).replace(' ', '-')}.wav"
+        name = f"{normalize(sentence).replace(' ', '-')}.wav"
         write(SAMPLES / name, flite(sentence, HELD_OUT_VOICE))
-        said[name] = sentence
+        sentences[name] = sentence
     question = flite(QUESTION, HELD_OUT_VOICE)
-    for ending, (codec, rate) in CODECS.items():
-        name = f"{plain(QUESTION).replace(' ', '-')}.{ending}"
+    for suffix, (codec, rate) in CODECS.items():
+        name = f"{normalize(QUESTION).replace(' ', '-')}.{suffix}"
         encode(SAMPLES / name, question, codec, rate)
-        said[name] = QUESTION
-    (SAMPLES / "sentences.json").write_text(json.dumps(said, indent=2) + "\n")
+        sentences[name] = QUESTION
+    (SAMPLES / "sentences.json").write_text(json.dumps(sentences, indent=2) + "\n")
 
     write(DEMO / "question.wav", question)
-    (DEMO / "question.txt").write_text(plain(QUESTION) + "\n")
+    (DEMO / "question.txt").write_text(normalize(QUESTION) + "\n")
 
 
-def plain(sentence: str) -> str:
-    """The sentence as pocketsphinx writes it."""
+def normalize(sentence: str) -> str:
+    """Return the sentence as pocketsphinx writes it."""
     return sentence.lower().strip("?.").replace(",", "")
 
 
 def pcm(samples: Samples) -> np.ndarray:
-    """The samples in 16 bits."""
+    """Return the samples as 16-bit integers."""
     return np.round(samples * 32768).clip(-32768, 32767).astype("<i2")
 
 
 def write(path: Path, samples: Samples) -> None:
-    """Store the samples as 16 bit mono."""
+    """Write the samples as 16-bit mono."""
     with wave.open(str(path), "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
@@ -66,10 +66,10 @@ def write(path: Path, samples: Samples) -> None:
 
 
 def encode(path: Path, samples: Samples, codec: str, rate: int) -> None:
-    """Store the samples compressed, mono."""
+    """Write the samples as compressed mono."""
     frame = av.AudioFrame.from_ndarray(pcm(samples)[None], format="s16", layout="mono")
     frame.rate = RATE
-    # The same bytes each time: without it a WebM gets a random number.
+    # Reproducible bytes: without this flag a WebM file contains a random number.
     with av.open(str(path), "w", options={"fflags": "+bitexact"}) as out:
         stream = out.add_stream(codec, rate=rate, layout="mono")
         for packet in [*stream.encode(frame), *stream.encode(None)]:

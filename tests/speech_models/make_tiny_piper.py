@@ -1,4 +1,4 @@
-"""Make a tiny real Piper voice out of flite's: stored pitch periods and a graph that looks them up. No weights.
+"""Make a tiny real Piper voice from a voice of flite: stored pitch periods and a graph that looks them up. No weights.
 
 The same input gives the same file. Needs flite on the PATH and requirements.txt. Usage: make_tiny_piper.py [OUT_DIR]
 """
@@ -12,8 +12,8 @@ import onnx
 import piper_graph
 from piper import PiperVoice, SynthesisConfig
 from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
-from piper_periods import PERIOD, RATE, cut
-from piper_phones import record
+from piper_periods import PERIOD, RATE, make_periods
+from piper_phones import record_halves
 
 HERE = Path(__file__).parent
 NAME = "en_US-fixture-low.onnx"
@@ -43,16 +43,16 @@ CONFIG = {
 
 
 def make(out: Path) -> Path:
-    """Build the voice and write it; returns the model's path."""
+    """Build the voice, write it, and return the model's path."""
     out.mkdir(parents=True, exist_ok=True)
     sentences = (HERE / "piper_corpus.txt").read_text().splitlines()
-    onnx.save(piper_graph.build(cut(record(sentences))), out / NAME)
+    onnx.save(piper_graph.build(make_periods(record_halves(sentences))), out / NAME)
     (out / f"{NAME}.json").write_text(json.dumps(CONFIG, ensure_ascii=False, indent=1) + "\n")
     return out / NAME
 
 
 def check(path: Path) -> None:
-    """The real Piper has to speak with it, the same each time, and slower if asked."""
+    """Assert that Piper synthesizes with the voice, reproducibly, and slower with a larger length scale."""
     voice = PiperVoice.load(path)
     for text in ("Yes.", "What time is it?", "Hello, how are you today? Please turn on the kitchen light."):
         first, again, slow = (

@@ -1,6 +1,6 @@
-"""The voice as an ONNX graph with Piper's own inputs and output, which only looks things up.
+"""The voice as an ONNX graph with Piper's own inputs and output, made of table lookups only.
 
-Phoneme ids -> the phonemes that are spoken -> their halves, by the neighbour on that side -> frames -> periods.
+Phoneme ids -> audible phonemes -> their halves, by the neighbour on that side -> frames -> periods.
 """
 
 import numpy as np
@@ -11,17 +11,17 @@ from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
 from piper_periods import VARIANTS, Periods
 from piper_phones import CMU, PAUSES, SILENCE
 
-# Other signs of Piper's standard map, spoken as the nearest that English has.
+# Other phonemes of Piper's standard map, replaced by the nearest English one.
 _FOREIGN = "r x ç y ø œ ɲ ʎ c g ɒ ɨ β ɣ ʁ q ɫ ɵ ɘ ɤ ʉ ɯ ɦ χ ħ ʀ ɻ ɽ ɕ ʑ ʂ ʐ ʋ ɱ ɳ ɭ ɖ ʈ ɟ ɥ ʍ ɝ ɞ ɸ"
 _NEAREST = "ɹ h h i ɜ ɜ n l k ɡ ɑ ɪ b ɡ ɹ k l ʊ ə ʌ u u h h h ɹ ɹ ɾ ʃ ʒ ʃ ʒ v m n l d t d w w ɚ ɜ f"
 _ALIASES = dict(zip(_FOREIGN.split(), _NEAREST.split(), strict=True))
 
-_SYMBOLS = [None, *PAUSES, *CMU]  # what the graph knows; 0 is all that is not spoken, such as stress
+_SYMBOLS = [None, *PAUSES, *CMU]  # the graph's symbols; 0 stands for all that is not audible, such as stress
 _NUMBER = {symbol: number for number, symbol in enumerate(_SYMBOLS)}
 
 
 class _Graph:
-    """Nodes and constants as they are added."""
+    """Builder of nodes and constants."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -31,13 +31,13 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(np.asarray(value), name))
 
     def node(self, kind: str, inputs: str, output: str, **attributes: int) -> None:
-        """Add an operation; its inputs are named in one string, with blanks between."""
+        """Add an operation; `inputs` are names with spaces between."""
         name = f"n{len(self.nodes)}_{kind}"
         self.nodes.append(helper.make_node(kind, inputs.split(), [output], name=name, **attributes))
 
 
 def build(periods: Periods) -> onnx.ModelProto:
-    """The model, checked."""
+    """Return the model, checked."""
     graph = _Graph()
     _add_constants(graph, periods)
     _add_lookup_of_halves(graph)
@@ -48,8 +48,8 @@ def build(periods: Periods) -> onnx.ModelProto:
     lengths = helper.make_tensor_value_info("input_lengths", TensorProto.INT64, ["batch_size"])
     scales = helper.make_tensor_value_info("scales", TensorProto.FLOAT, [3])
     output = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch_size", 1, 1, "time"])
-    whole = helper.make_graph(graph.nodes, "tiny_piper", [ids, lengths, scales], [output], graph.constants)
-    model = helper.make_model(whole, opset_imports=[helper.make_opsetid("", 15)], producer_name="make_tiny_piper")
+    onnx_graph = helper.make_graph(graph.nodes, "tiny_piper", [ids, lengths, scales], [output], graph.constants)
+    model = helper.make_model(onnx_graph, opset_imports=[helper.make_opsetid("", 15)], producer_name="make_tiny_piper")
     model.ir_version = 8
     onnx.checker.check_model(model)
     return model
@@ -57,8 +57,8 @@ def build(periods: Periods) -> onnx.ModelProto:
 
 def _add_constants(graph: _Graph, periods: Periods) -> None:
     symbol_of_id = np.zeros(256, np.int32)
-    for sign, (number, *_) in DEFAULT_PHONEME_ID_MAP.items():
-        symbol_of_id[number] = _NUMBER.get(_ALIASES.get(sign, sign), 0)
+    for phoneme, (number, *_) in DEFAULT_PHONEME_ID_MAP.items():
+        symbol_of_id[number] = _NUMBER.get(_ALIASES.get(phoneme, phoneme), 0)
     starts, lengths = _half_tables(periods)
     graph.constant("id_base", symbol_of_id)
     graph.constant("L_start", starts["L"])
@@ -82,27 +82,27 @@ def _add_constants(graph: _Graph, periods: Periods) -> None:
 
 
 def _half_tables(periods: Periods) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """First frame and number of frames for every symbol beside every other, in one row each side."""
+    """First frame and number of frames of each side of every symbol next to every other."""
     size = len(_SYMBOLS)
     starts = {side: np.zeros(size * size, np.int32) for side in "LR"}
     lengths = {side: np.zeros(size * size, np.int16) for side in "LR"}
     for symbol in _SYMBOLS[1:]:
-        for beside in _SYMBOLS:
-            neighbour = SILENCE if beside is None or beside in PAUSES else beside
-            here, there = _NUMBER[symbol], _NUMBER[beside]
-            for side, cell in (("L", there * size + here), ("R", here * size + there)):
+        for neighbour in _SYMBOLS:
+            context = SILENCE if neighbour is None or neighbour in PAUSES else neighbour
+            row, column = _NUMBER[symbol], _NUMBER[neighbour]
+            for side, cell in (("L", column * size + row), ("R", row * size + column)):
                 if symbol in PAUSES:
                     pause = periods.pauses[symbol]
                     start, length = pause[:2] if side == "L" else pause[2:]
                 else:
-                    alone = periods.halves[side, symbol, SILENCE]
-                    start, length = periods.halves.get((side, symbol, neighbour), alone)
+                    isolated = periods.halves[side, symbol, SILENCE]
+                    start, length = periods.halves.get((side, symbol, context), isolated)
                 starts[side][cell], lengths[side][cell] = start, length
     return starts, lengths
 
 
 def _add_lookup_of_halves(graph: _Graph) -> None:
-    """`pos`: where in the input something is spoken; `Ls`, `Ln`, `Rs`, `Rn`: first frame and length of its halves."""
+    """`pos`: positions of the audible phonemes; `Ls`, `Ln`, `Rs`, `Rn`: first frame and length of their halves."""
     graph.node("Reshape", "input m1", "ids_all")
     graph.node("Slice", "ids_all z1 input_lengths", "ids")
     graph.node("Gather", "id_base ids", "base32")
@@ -126,7 +126,7 @@ def _add_lookup_of_halves(graph: _Graph) -> None:
 
 
 def _add_durations(graph: _Graph) -> None:
-    """`wc_i`: frames of each phoneme, times the length scale. `w_ceil` is the tensor Piper's alignment looks for."""
+    """`wc_i`: frames of each phoneme, times the length scale. Piper's alignment looks for the tensor `w_ceil`."""
     graph.node("Add", "Ln Rn", "wb_i")
     graph.node("Cast", "wb_i", "wb", to=TensorProto.FLOAT)
     graph.node("Cast", "base", "base_f", to=TensorProto.FLOAT)
@@ -142,7 +142,7 @@ def _add_durations(graph: _Graph) -> None:
 
 
 def _add_frames(graph: _Graph) -> None:
-    """`j`: the frames to speak; `fi`: for each the stored frame, nearest in time once the phoneme is stretched."""
+    """`j`: the output frames; `fi`: for each the nearest stored frame after the phoneme is stretched."""
     graph.node("CumSum", "wc_i zs", "cum")
     graph.node("Sub", "cum wc_i", "begin")
     graph.node("ReduceSum", "wc_i", "F", keepdims=0)
@@ -172,7 +172,7 @@ def _add_frames(graph: _Graph) -> None:
 
 
 def _add_waveform(graph: _Graph) -> None:
-    """`output`: each frame's period, or in turn one of its variants, times its gain."""
+    """`output`: each frame's period, or one of its variants in turn, times its gain."""
     graph.node("Gather", "f_code fi", "code16")
     graph.node("Cast", "code16", "code", to=TensorProto.INT32)
     graph.node("Gather", "f_gain fi", "g")

@@ -1,4 +1,4 @@
-"""The codebook of the voice: which waveforms it is made of, and which of them each half of a phoneme is.
+"""The codebook of the voice: its waveforms, and the waveforms of each half of a phoneme.
 
 A frame is one pitch period: a spectral shape of the codebook times a gain. A voiced shape is one period that is
 repeated, a shape with noise in it is several that differ.
@@ -13,7 +13,10 @@ from piper_phones import PAUSES, SILENCE, VOWELS, Half, Recordings
 RATE = 22_050
 PERIOD = 138  # samples: 159.8 Hz, the pitch of the voice
 VARIANTS = 8  # periods of a shape with noise in it
-VOICED, MIXED, NOISE = range(3)  # kinds of excitation
+# Kinds of excitation.
+VOICED = 0
+MIXED = 1
+NOISE = 2
 CODES = {VOICED: 448, MIXED: 48, NOISE: 112}
 
 _FLITE_RATE = 16_000
@@ -27,27 +30,27 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Periods:
-    """All that the graph looks up, as arrays."""
+    """The graph's lookup tables."""
 
-    table: NDArray[np.int16]  # the waveforms, one period a row
+    table: NDArray[np.int16]  # the waveforms, one period per row
     code_row: list[int]  # of each code, its first row in the table
-    code_varies: list[int]  # of each code, 1 if the rows that follow are its variants
+    code_varies: list[int]  # of each code, 1 if the next rows are its variants
     frame_code: list[int]  # of each frame, its code
     frame_gain: NDArray[np.float32]
-    halves: dict[Half, tuple[int, int]]  # of each half, its first frame and how many follow
+    halves: dict[Half, tuple[int, int]]  # of each half, its first frame and number of frames
     pauses: dict[str, tuple[int, int, int, int]]  # the same for the left and the right half of each pause
 
 
-def cut(recordings: Recordings) -> Periods:
+def make_periods(recordings: Recordings) -> Periods:
     """Turn the recordings into frames, and the frames into a codebook."""
     shapes, gains, kinds = [], [], []
     frames: dict[Half, range] = {}
-    for half, pieces in sorted(recordings.halves.items()):
+    for half, segments in sorted(recordings.halves.items()):
         phoneme = half[1]
         if phoneme == SILENCE:
             continue
-        pieces = sorted(pieces)
-        median = pieces[len(pieces) // 2]
+        segments = sorted(segments)
+        median = segments[len(segments) // 2]
         count = max(1, round(median.seconds / (PERIOD / RATE)))
         frames[half] = range(len(shapes), len(shapes) + count)
         for i in range(count):
@@ -64,10 +67,10 @@ def cut(recordings: Recordings) -> Periods:
         frame_code += [int(codes[i]) for i in numbers]
         frame_gain += [float(gains[i]) for i in numbers]
     silent = len(code_row) - 1
-    for sign, seconds in PAUSES.items():
+    for symbol, seconds in PAUSES.items():
         count = max(2, round(seconds / (PERIOD / RATE)))
         first, left = len(frame_code), count // 2
-        pauses[sign] = (first, left, first + left, count - left)
+        pauses[symbol] = (first, left, first + left, count - left)
         frame_code += [silent] * count
         frame_gain += [0.0] * count
 
@@ -87,7 +90,7 @@ def _kind(phoneme: str, voicing: float) -> int:
 
 
 def _envelope(sound: Floats, seconds: float) -> tuple[NDArray[np.complex128], float, float]:
-    """Linear prediction around a moment: the response at the harmonics, the loudness, and how periodic it is."""
+    """Linear prediction around a moment: the response at the harmonics, the loudness, and the periodicity."""
     size, order = 400, 20
     centre = int(seconds * _FLITE_RATE)
     window = np.zeros(size)
@@ -113,7 +116,7 @@ def _envelope(sound: Floats, seconds: float) -> tuple[NDArray[np.complex128], fl
 
 
 def _codebook(shapes: Floats, kinds: NDArray[np.int64]) -> tuple[Floats, list[int], list[int], NDArray[np.int64]]:
-    """The waveforms, each code's first row and whether it varies, and each frame's code; the last code is silence."""
+    """The waveforms, each code's first row and 1 if it has variants, each frame's code; the last code is silence."""
     shapes = shapes - shapes.mean(1, keepdims=True)
     weight = 1 / np.sqrt(1 + (np.arange(_HARMONICS) / 12.0))
     noise_phase = np.random.default_rng(1).uniform(0, 2 * np.pi, PERIOD * VARIANTS // 2 + 1)
@@ -136,19 +139,19 @@ def _codebook(shapes: Floats, kinds: NDArray[np.int64]) -> tuple[Floats, list[in
 
 
 def _waveform(shape: Floats, kind: int, noise_phase: Floats) -> Floats:
-    """One period of the spectral shape, or its variants where there is noise in it."""
+    """One period of the spectral shape, or its variants if it contains noise."""
     amplitude = np.exp(shape - shape.max())
     length = PERIOD * VARIANTS
     wave = np.zeros(length)
     if kind != NOISE:
         spectrum = np.zeros(PERIOD // 2 + 1, complex)
-        heard = np.ones(_HARMONICS) if kind == VOICED else (_PITCH < 2500)
-        spectrum[1 : _HARMONICS + 1] = amplitude * heard * np.exp(1j * _minimum_phase(shape))
+        mask = np.ones(_HARMONICS) if kind == VOICED else (_PITCH < 2500)
+        spectrum[1 : _HARMONICS + 1] = amplitude * mask * np.exp(1j * _minimum_phase(shape))
         wave += np.tile(np.fft.irfft(spectrum, PERIOD) * PERIOD, VARIANTS)
     if kind != VOICED:
         frequencies = np.fft.rfftfreq(length, 1 / RATE)
-        heard = (frequencies >= 2500 if kind == MIXED else frequencies > 60) * (frequencies <= _PITCH[-1])
-        levels = np.interp(frequencies, _PITCH, amplitude, left=0, right=0) * heard
+        mask = (frequencies >= 2500 if kind == MIXED else frequencies > 60) * (frequencies <= _PITCH[-1])
+        levels = np.interp(frequencies, _PITCH, amplitude, left=0, right=0) * mask
         wave += np.fft.irfft(levels * np.exp(1j * noise_phase) / np.sqrt(VARIANTS), length) * length
     wave /= np.sqrt(np.mean(wave**2)) + 1e-9
     rows = 1 if kind == VOICED else VARIANTS
@@ -156,7 +159,7 @@ def _waveform(shape: Floats, kind: int, noise_phase: Floats) -> Floats:
 
 
 def _minimum_phase(shape: Floats) -> Floats:
-    """The phases that belong to the log amplitudes of a sound that starts at once, as a voice's pulse does."""
+    """The minimum phases for the log amplitudes: those of a sound with an abrupt onset, as a voice's pulse."""
     grid = np.interp(np.arange(PERIOD // 2 + 1) * RATE / PERIOD, _PITCH, shape, left=shape[0], right=shape[-1] - 6)
     cepstrum = np.fft.irfft(grid, PERIOD)
     folded = np.zeros(PERIOD)
@@ -166,17 +169,17 @@ def _minimum_phase(shape: Floats) -> Floats:
 
 
 def _kmeans(points: Floats, count: int, seed: int) -> tuple[Floats, NDArray[np.int64]]:
-    """The centres of so many clusters, and the nearest centre of each point."""
+    """The centres of `count` clusters, and the nearest centre of each point."""
 
     def nearest() -> NDArray[np.int64]:
         return ((centres**2).sum(1)[None] - 2 * points @ centres.T).argmin(1)
 
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     count = min(count, len(points))
-    centres = points[chance.choice(len(points), count, replace=False)].copy()
+    centres = points[rng.choice(len(points), count, replace=False)].copy()
     for _ in range(25):
         closest = nearest()
         for i in range(count):
             members = closest == i
-            centres[i] = points[members].mean(0) if members.any() else points[chance.integers(len(points))]
+            centres[i] = points[members].mean(0) if members.any() else points[rng.integers(len(points))]
     return centres, nearest()

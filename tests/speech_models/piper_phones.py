@@ -1,4 +1,4 @@
-"""From Piper's phonemes to flite's phones, and flite's recordings of them cut into halves of phonemes."""
+"""Piper's phonemes as flite's phones, and flite's recordings of them, split into halves of phonemes."""
 
 import subprocess
 import tempfile
@@ -18,12 +18,12 @@ _CMU = "b d f hh y k l m n p s t v w z ng dh th sh zh g r d t ae ax aa ao ax er 
 CMU = dict(zip(_IPA.split(), _CMU.split(), strict=True))
 VOWELS = set("æɐɑɔəɚɛɜɪʊʌiuᵻaeo")
 
-# Two of Piper's codepoints that are one phone to flite, and where it is cut in two; in the middle if not said here.
+# Pairs of Piper's codepoints that are one phone of flite, and the fraction at which to split it if not in the middle.
 _MERGED = {("a", "ɪ"): "ay", ("a", "ʊ"): "aw", ("ɔ", "ɪ"): "oy", ("e", "ɪ"): "ey", ("o", "ʊ"): "ow"}
 _MERGED |= {("t", "ʃ"): "ch", ("d", "ʒ"): "jh"}
-_CUT = {"ch": 0.45, "jh": 0.45}
+_SPLIT_AT = {"ch": 0.45, "jh": 0.45}
 
-# Seconds of silence for the signs that are heard as a pause.
+# Seconds of silence for the symbols that stand for a pause.
 PAUSES = {"^": 0.06, "$": 0.06, ",": 0.16, ";": 0.16, ":": 0.16, ".": 0.10, "?": 0.10, "!": 0.10}
 
 Phone = tuple[str, list[str]]  # flite's name, and the codepoints it stands for
@@ -33,8 +33,8 @@ Half = tuple[str, str, str]  # "L" or "R", the phoneme, and its neighbour on tha
 
 
 @dataclass(frozen=True, order=True)
-class Piece:
-    """A stretch of a recording; the order, shortest first, is what the median is taken by."""
+class Segment:
+    """A time range of a recording; ordered by length, for the median."""
 
     seconds: float
     recording: int
@@ -43,21 +43,21 @@ class Piece:
 
 
 class Recordings:
-    """Everything flite said, and where in it each half of a phoneme is heard."""
+    """All sounds that flite made, and the segments that contain each half of a phoneme."""
 
     def __init__(self) -> None:
-        """Start with nothing said."""
         self.sounds: list[NDArray[np.float64]] = []
-        self.halves: dict[Half, list[Piece]] = {}
+        self.halves: dict[Half, list[Segment]] = {}
 
-    def say(self, phones: list[Phone]) -> None:
-        """Have the phones spoken and keep the halves."""
+    def add(self, phones: list[Phone]) -> None:
+        """Synthesize the phones and add their halves."""
         samples, ends = _flite([name for name, _ in phones])
         self.sounds.append(samples)
-        spans, start = [], 0.0
+        spans = []
+        start = 0.0
         for (name, codepoints), end in zip(phones, ends, strict=True):
             if len(codepoints) == 2:
-                middle = start + (end - start) * _CUT.get(name.rstrip("1"), 0.5)
+                middle = start + (end - start) * _SPLIT_AT.get(name.rstrip("1"), 0.5)
                 spans += [(codepoints[0], start, middle), (codepoints[1], middle, end)]
             else:
                 spans.append((codepoints[0], start, end))
@@ -65,21 +65,21 @@ class Recordings:
         for i, (phoneme, begin, end) in enumerate(spans):
             middle = (begin + end) / 2
             if i:
-                self._keep(("L", phoneme, spans[i - 1][0]), middle - begin, begin, middle)
+                self._add_half(("L", phoneme, spans[i - 1][0]), middle - begin, begin, middle)
             if i + 1 < len(spans):
-                self._keep(("R", phoneme, spans[i + 1][0]), end - middle, middle, end)
+                self._add_half(("R", phoneme, spans[i + 1][0]), end - middle, middle, end)
 
-    def _keep(self, half: Half, seconds: float, start: float, end: float) -> None:
-        self.halves.setdefault(half, []).append(Piece(seconds, len(self.sounds) - 1, start, end))
+    def _add_half(self, half: Half, seconds: float, start: float, end: float) -> None:
+        self.halves.setdefault(half, []).append(Segment(seconds, len(self.sounds) - 1, start, end))
 
 
-def record(sentences: list[str]) -> Recordings:
-    """Speak the sentences, then a nonsense word for every pair of phonemes that none of them has."""
+def record_halves(sentences: list[str]) -> Recordings:
+    """Synthesize the sentences, then a nonsense word for every pair of phonemes that none of them contains."""
     recordings = Recordings()
     phonemizer = EspeakPhonemizer()
     for sentence in sentences:
         for codepoints in phonemizer.phonemize("en-us", sentence):
-            recordings.say(_phones(codepoints))
+            recordings.add(_phones(codepoints))
     schwa: Phone = ("ax", ["ə"])
     for a in CMU:
         for b in CMU:
@@ -88,28 +88,30 @@ def record(sentences: list[str]) -> Recordings:
             pair = [(_MERGED[a, b], [a, b])] if (a, b) in _MERGED else [(CMU[a], [a]), (CMU[b], [b])]
             before = [] if a in VOWELS else [schwa]
             after = [] if b in VOWELS else [schwa]
-            recordings.say([_PAUSE, *before, *pair, *after, _PAUSE])
-        recordings.say([_PAUSE, (CMU[a], [a]), schwa, _PAUSE])
-        recordings.say([_PAUSE, schwa, (CMU[a], [a]), _PAUSE])
+            recordings.add([_PAUSE, *before, *pair, *after, _PAUSE])
+        recordings.add([_PAUSE, (CMU[a], [a]), schwa, _PAUSE])
+        recordings.add([_PAUSE, schwa, (CMU[a], [a]), _PAUSE])
     return recordings
 
 
 def _phones(codepoints: list[str]) -> list[Phone]:
-    """A phonemized sentence as flite's phones, a vowel that bears the stress marked with a 1."""
-    known, stress = [], False
+    """The phonemized sentence as flite's phones, with a 1 after a stressed vowel."""
+    symbols = []
+    stress = False
     for codepoint in codepoints:
         if codepoint == "ˈ":
             stress = True
         elif codepoint in CMU:
-            known.append((codepoint, stress and codepoint in VOWELS))
+            symbols.append((codepoint, stress and codepoint in VOWELS))
             stress = stress and codepoint not in VOWELS
         elif codepoint in PAUSES or codepoint == "ː":
-            known.append((codepoint, False))
-    phones, i = [_PAUSE], 0
-    while i < len(known):
-        codepoint, stressed = known[i]
+            symbols.append((codepoint, False))
+    phones = [_PAUSE]
+    i = 0
+    while i < len(symbols):
+        codepoint, stressed = symbols[i]
         mark = "1" if stressed else ""
-        pair = (codepoint, known[i + 1][0]) if i + 1 < len(known) else None
+        pair = (codepoint, symbols[i + 1][0]) if i + 1 < len(symbols) else None
         i += 1
         if pair in _MERGED:
             phones.append((_MERGED[pair] + mark, list(pair)))
@@ -122,7 +124,7 @@ def _phones(codepoints: list[str]) -> list[Phone]:
 
 
 def _flite(phones: list[str]) -> tuple[NDArray[np.float64], list[float]]:
-    """What flite makes of the phones, and the second each ends at."""
+    """Flite's sound for the phones, and the end of each in seconds."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "phones.wav"
         command = ["flite", "-voice", VOICE, "-p", " ".join(phones), "-psdur", "-o", str(path)]

@@ -1,4 +1,4 @@
-"""Speech from the two synthesizers that apt brings, as 16 kHz mono samples between -1 and 1."""
+"""Speech of flite and espeak-ng, as 16 kHz mono samples between -1 and 1."""
 
 import subprocess
 
@@ -12,7 +12,7 @@ Samples = NDArray[np.float32]
 
 
 def flite(text: str, voice: str, stretch: float = 1.0) -> Samples:
-    """`text` in one of flite's voices; a `stretch` above one speaks slower."""
+    """`text` in one of flite's voices; a `stretch` above one is slower."""
     return _run("flite", "-voice", voice, "--setf", f"duration_stretch={stretch}", "-t", text, "-o", "/dev/stdout")
 
 
@@ -22,7 +22,7 @@ def espeak(text: str, voice: str, words_per_minute: int = 165) -> Samples:
 
 
 def resample(samples: Samples, factor: float) -> Samples:
-    """The same sound in `factor` times as many samples; good enough for speech that noise is added to."""
+    """The same sound in `factor` times as many samples; good enough for speech with added noise."""
     at = np.arange(int(len(samples) * factor)) / factor
     return np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
 

@@ -1,7 +1,7 @@
 """The tiny Whisper's tokens, in the order of every multilingual Whisper.
 
-The words of the closed set come first, then the empty text, then the special tokens. CTranslate2 finds its way by the
-order of the last and takes a model for a multilingual one only if the empty text is there, however few tokens it has.
+The words of the closed set come first, then the empty text, then the special tokens. CTranslate2 relies on the order of
+the special tokens, and treats a model as multilingual only if the empty text is present, whatever its number of tokens.
 """
 
 import json
@@ -29,7 +29,7 @@ class Vocabulary:
     """A byte-level BPE with one token for each word of the closed set, which can spell anything else."""
 
     def __init__(self) -> None:
-        """Learn the words."""
+        """Train the tokenizer on the closed set."""
         bpe = Tokenizer(models.BPE())
         bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         bpe.decoder = decoders.ByteLevel()
@@ -40,21 +40,21 @@ class Vocabulary:
         self.empty = self.words
         self.rows = self.words + 1 + len(SPECIALS)
 
-        # Only here can a token be given a number that does not follow on the last.
-        plan = json.loads(bpe.to_str())
-        plan["model"]["vocab"] |= {token: self.empty + 1 + i for i, token in enumerate(SPECIALS)}
-        self.tokenizer = Tokenizer.from_str(json.dumps(plan))
+        # Only in the JSON can a token get a number that does not follow the previous one.
+        definition = json.loads(bpe.to_str())
+        definition["model"]["vocab"] |= {token: self.empty + 1 + i for i, token in enumerate(SPECIALS)}
+        self.tokenizer = Tokenizer.from_str(json.dumps(definition))
         self.tokenizer.add_special_tokens(SPECIALS[: SPECIALS.index("<|notimestamps|>") + 1])
 
-    def say(self, sentence: str) -> list[int]:
-        """The tokens of a sentence; as Whisper writes it, a blank stands before each."""
+    def token_ids(self, sentence: str) -> list[int]:
+        """The tokens of a sentence, with a leading space as in Whisper's output."""
         return self.tokenizer.encode(f" {sentence}").ids
 
     def special(self, name: str) -> int:
-        """The number of a special token."""
+        """Return the number of a special token."""
         return self.empty + 1 + SPECIALS.index(f"<|{name}|>")
 
     def names(self) -> list[str]:
-        """Every token, by its number."""
+        """All tokens, by number."""
         names = {number: name for name, number in self.tokenizer.get_vocab().items()}
         return [names.get(number, "") for number in range(self.rows)]

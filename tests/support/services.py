@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from support.redis_server import free_port
+from cli.local_stack.ports import free_port
 
 TESTS = Path(__file__).parents[1]
 QUESTION = TESTS.parent / "cli" / "samples" / "question.wav"
