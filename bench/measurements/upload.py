@@ -1,4 +1,4 @@
-"""A large upload to the real API process over loopback, beside `cp` and fsync of the same file on the same disk."""
+"""A large upload to the real API process over loopback, next to `cp` and fsync of the same file on the same disk."""
 
 import argparse
 import os

@@ -20,7 +20,7 @@ NOISE = 2
 CODES = {VOICED: 448, MIXED: 48, NOISE: 112}
 
 _FLITE_RATE = 16_000
-_HARMONICS = int(7800 / (RATE / PERIOD))  # flite speaks at 16 kHz
+_HARMONICS = int(7800 / (RATE / PERIOD))  # up to the limit of flite's 16 kHz
 _VOICED_FRICATIVES = set("vzðʒ")
 _UNVOICED = set("pktfθsʃhʔ")
 _PITCH = np.arange(1, _HARMONICS + 1) * RATE / PERIOD  # Hz of each harmonic
