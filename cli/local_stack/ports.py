@@ -6,6 +6,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def is_free(port: int) -> bool:
+    """True if a server can bind the port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -16,7 +17,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that the kernel picks; another process may take it before the caller does."""
+    """Return a port that the kernel picks. Another process may take it before the caller does."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
