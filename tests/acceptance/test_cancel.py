@@ -1,4 +1,4 @@
-"""Cancelling a job that runs: the work stops, the worker is free, and nothing of the job comes back."""
+"""Cancellation of a running job: its work stops, its worker is free, and its data stays erased."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from fakes import openai_server
 from fakes.openai_server import Hang, OpenAiServer
 from support.redis_server import RedisServer
-from support.services import ServiceProcesses
+from support.services import ServiceProcesses, run_services
 
 pytestmark = pytest.mark.redis
 
@@ -22,15 +22,10 @@ def model() -> Iterator[OpenAiServer]:
 
 @pytest.fixture
 def services(redis_for_all: RedisServer, tmp_path: Path, model: OpenAiServer) -> Iterator[ServiceProcesses]:
-    """One worker a stage, one answer at a time, from a model server that does as it is told."""
-    data_dir = tmp_path / "volume"
-    data_dir.mkdir()
-    address = {"LLM_ENGINE": "openai", "OPENAI_BASE_URL": f"{model.url}/v1", "LLM_CONCURRENCY": "1"}
-    services = ServiceProcesses(redis_for_all.url, data_dir, **address)
-    services.start()
-    services.wait_until_ready()
-    yield services
-    services.stop()
+    """One worker a stage, and one answer at a time, from a scripted model server."""
+    settings = {"LLM_ENGINE": "openai", "OPENAI_BASE_URL": f"{model.url}/v1", "LLM_CONCURRENCY": "1"}
+    with run_services(redis_for_all.url, tmp_path / "volume", **settings) as services:
+        yield services
 
 
 def assert_erased(services: ServiceProcesses, job_id: str) -> None:
@@ -39,31 +34,31 @@ def assert_erased(services: ServiceProcesses, job_id: str) -> None:
     assert [name for name in services.files() if job_id in name] == []
 
 
-def test_a_running_answer_is_stopped(services: ServiceProcesses, model: OpenAiServer) -> None:
-    """The model's server sees the connection drop, and the worker answers the next question."""
+def test_cancellation_stops_a_running_answer(services: ServiceProcesses, model: OpenAiServer) -> None:
+    """A cancelled answer closes the connection to the model's server within 5 s, and frees its worker."""
     model.reply_with(openai_server.unfinished("It was a ", Hang()))
     job_id = services.upload()
     [request] = model.wait_for_request()
     services.client.delete(f"/jobs/{job_id}").raise_for_status()
-    cancelled = time.monotonic()
+    cancelled_at = time.monotonic()
     assert request.disconnected.wait(5)
-    print(f"the model's stream was dropped {time.monotonic() - cancelled:.2f} s after the cancellation")
+    print(f"the model's stream was closed {time.monotonic() - cancelled_at:.2f} s after the cancellation")
     assert_erased(services, job_id)
 
     model.reply_with(openai_server.answer("Here I am."))
-    assert services.ended(services.upload())["status"] == "completed"
+    assert services.wait_until_ended(services.upload())["status"] == "completed"
     assert_erased(services, job_id)
 
 
-def test_a_segment_that_is_being_spoken_is_stopped(services: ServiceProcesses, model: OpenAiServer) -> None:
-    """The worker does not speak on for nobody: the next answer is spoken at once."""
+def test_cancellation_stops_a_running_synthesis(services: ServiceProcesses, model: OpenAiServer) -> None:
+    """A TTS worker whose job is cancelled stops its synthesis, and synthesizes the next answer at once."""
     services.delay("tts", 60)
     model.reply_with(openai_server.answer("One sentence. Another sentence. A third sentence."))
     job_id = services.upload()
-    services.until_working(job_id, "tts")
+    services.wait_until_started(job_id, "tts")
     services.delay("tts", 0)
     services.client.delete(f"/jobs/{job_id}").raise_for_status()
     model.reply_with(openai_server.answer("Here I am."))
-    job = services.ended(services.upload())
+    job = services.wait_until_ended(services.upload())
     assert (job["status"], job["response"]) == ("completed", "Here I am.")
     assert_erased(services, job_id)

@@ -43,7 +43,7 @@ def test_a_job_that_failed_is_found_and_tried_again(services):
     """Its reason is listed, and once that has passed, the job completes from the stage that failed."""
     services.delay("stt", 30)
     job_id = services.upload()
-    assert services.ended(job_id)["status"] == "failed"
+    assert services.wait_until_ended(job_id)["status"] == "failed"
     _, listed = cascade(services, "dead", "list")
     assert job_id in listed
     assert "engine_timeout" in listed
@@ -52,7 +52,7 @@ def test_a_job_that_failed_is_found_and_tried_again(services):
 
     services.delay("stt", 0)
     assert cascade(services, "dead", "retry", job_id) == (0, f"{job_id} is on its way again.\n")
-    assert services.ended(job_id)["status"] == "completed"
+    assert services.wait_until_ended(job_id)["status"] == "completed"
     assert cascade(services, "dead", "list") == (0, "Nothing was set aside.\n")
     status, refused = cascade(services, "dead", "retry", job_id)
     assert (status, "Only a job that has failed" in refused) == (4, True)
@@ -63,7 +63,7 @@ def test_what_failed_is_dropped_by_name_or_altogether(services):
     services.delay("stt", 30)
     jobs = [services.upload() for _ in range(2)]
     for job_id in jobs:
-        assert services.ended(job_id)["status"] == "failed"
+        assert services.wait_until_ended(job_id)["status"] == "failed"
     assert cascade(services, "dead", "purge", jobs[0]) == (0, "1 tasks dropped.\n")
     assert cascade(services, "dead", "purge") == (2, "cascade: Name a job, or say --all.\n")
     assert cascade(services, "dead", "purge", "--all") == (0, "1 tasks dropped.\n")
@@ -74,7 +74,7 @@ def test_what_failed_is_dropped_by_name_or_altogether(services):
 def test_the_queues_are_shown(services):
     """What waits and who works, at one look."""
     services.delay("tts", 1)
-    services.until_working(services.upload(), "tts")
+    services.wait_until_started(services.upload(), "tts")
     status, shown = cascade(services, "queues")
     assert status == 0
     for word in ("stt", "llm", "tts", "slow", "1 jobs live"):
@@ -85,7 +85,7 @@ def test_a_job_s_id_is_listed_whole_where_there_is_little_room(services):
     """As in a pipe: it is what the other commands want."""
     services.delay("stt", 30)
     job_id = services.upload()
-    assert services.ended(job_id)["status"] == "failed"
+    assert services.wait_until_ended(job_id)["status"] == "failed"
     assert job_id in cascade(services, "dead", "list", COLUMNS="80")[1]
 
 

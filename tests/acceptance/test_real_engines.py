@@ -1,4 +1,4 @@
-"""faster-whisper, the model clients and Piper, for real, through the queue, end to end."""
+"""faster-whisper, the model clients and Piper with tiny real models, through the whole stack."""
 
 import json
 import re
@@ -10,9 +10,10 @@ import pytest
 
 from fakes import gemini_server, openai_server
 from fakes.gemini_server import GeminiServer
+from fakes.model_server import ModelServer
 from fakes.openai_server import OpenAiServer
 from support.redis_server import RedisServer
-from support.services import TESTS, ServiceProcesses
+from support.services import TESTS, ServiceProcesses, run_services
 
 pytestmark = [pytest.mark.redis, pytest.mark.models]
 
@@ -21,6 +22,7 @@ SAMPLES = MODELS / "samples"
 SENTENCES: dict[str, str] = json.loads((SAMPLES / "sentences.json").read_text())
 ANSWER = ("Seven plus five is twelve. ", "That was an easy one. ", "Ask me something harder.")
 ENGINES = {
+    "LLM_ENGINE": "auto",
     "STT_ENGINE": "faster-whisper",
     "STT_MODEL": str(MODELS / "tiny-whisper"),
     "TTS_ENGINE": "piper",
@@ -36,38 +38,34 @@ def words(text: str) -> list[str]:
 def services(
     request: pytest.FixtureRequest, redis_for_all: RedisServer, tmp_path_factory
 ) -> Iterator[ServiceProcesses]:
-    data_dir = tmp_path_factory.mktemp(request.param) / "volume"
-    data_dir.mkdir()
+    server: ModelServer
     if request.param == "openai":
-        with OpenAiServer("") as server:
-            server.reply_with(openai_server.answer(*ANSWER))
-            address = {"OPENAI_BASE_URL": f"{server.url}/v1", "GEMINI_API_KEY": ""}
-            yield from _running(ServiceProcesses(redis_for_all.url, data_dir, **ENGINES, LLM_ENGINE="auto", **address))
+        server = OpenAiServer("")
+        server.reply_with(openai_server.answer(*ANSWER))
     else:
-        with GeminiServer("key-123") as server:
-            server.reply_with(gemini_server.answer(*ANSWER))
+        server = GeminiServer("key-123")
+        server.reply_with(gemini_server.answer(*ANSWER))
+    with server:
+        if request.param == "openai":
+            address = {"OPENAI_BASE_URL": f"{server.url}/v1", "GEMINI_API_KEY": ""}
+        else:
             address = {"GEMINI_BASE_URL": server.url, "GEMINI_API_KEY": "key-123"}
-            yield from _running(ServiceProcesses(redis_for_all.url, data_dir, **ENGINES, LLM_ENGINE="auto", **address))
-
-
-def _running(services: ServiceProcesses) -> Iterator[ServiceProcesses]:
-    services.start()
-    services.wait_until_ready()
-    yield services
-    services.stop()
+        data_dir = tmp_path_factory.mktemp(request.param) / "volume"
+        with run_services(redis_for_all.url, data_dir, **ENGINES, **address) as services:
+            yield services
 
 
 def test_real_engines_answer_a_spoken_question(services, request):
-    """What was said is heard to the word, the model's answer arrives whole, and Piper speaks all of it."""
+    """A recording is transcribed to the word, and the model's whole answer is synthesized, sentence by sentence."""
     model = request.node.callspec.params["services"]
     assert services.client.get("/readyz").json()["stages"]["llm"]["warnings"] == []
-    for sample, told, path in (
+    for sample, fields, strategy in (
         ("how-much-is-seven-plus-five.webm", {}, "full"),
         ("how-much-is-seven-plus-five.m4a", {"language": "en"}, "short_8"),
         ("set-a-timer-for-ten-minutes.wav", {"language": "en-US"}, "short_8"),
     ):
-        job = services.ended(services.upload(SAMPLES / sample, **told))
-        assert job["timings"]["stages"]["stt"]["path"] == path
+        job = services.wait_until_ended(services.upload(SAMPLES / sample, **fields))
+        assert job["timings"]["stages"]["stt"]["strategy"] == strategy
         assert job["status"] == "completed", (job, services.logs())
         assert words(job["transcript"]) == words(SENTENCES[sample])
         assert job["language"] == "en"

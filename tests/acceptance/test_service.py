@@ -1,36 +1,21 @@
-"""The service as its user meets it, with the embedded engines and with bad input."""
+"""The whole service with the embedded engines, with good and bad input."""
 
+import signal
 import struct
 import wave
 from pathlib import Path
 
 import pytest
 
-from support.redis_server import RedisServer
-from support.services import QUESTION, ServiceProcesses
+from support.cli_process import SENTENCE
+from support.services import ServiceProcesses
 
 pytestmark = pytest.mark.redis
 
-SENTENCE = QUESTION.with_suffix(".txt").read_text().strip()
 
-
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory, redis_for_all: RedisServer):
-    """Workers that need no key and no download."""
-    data_dir = tmp_path_factory.mktemp("embedded") / "volume"
-    data_dir.mkdir()
-    engines = {"STT_ENGINE": "pocketsphinx", "LLM_ENGINE": "auto", "TTS_ENGINE": "espeak"}
-    keys = {"GEMINI_API_KEY": "", "OPENAI_BASE_URL": "", "STT_MAX_AUDIO_S": "60"}
-    services = ServiceProcesses(redis_for_all.url, data_dir, **engines, **keys)
-    services.start()
-    services.wait_until_ready()
-    yield services
-    services.stop()
-
-
-def test_a_spoken_question_gets_a_spoken_answer(embedded):
-    """What was said is heard, answered and spoken, and the status names who did it."""
-    job = embedded.ended(embedded.upload())
+def test_spoken_question_gets_a_spoken_answer(embedded):
+    """A recording is transcribed, answered and synthesized, and the status names the engine of each stage."""
+    job = embedded.wait_until_ended(embedded.upload())
     assert job["status"] == "completed"
     assert job["transcript"] == SENTENCE
     assert "twelve" in job["response"].lower()
@@ -42,19 +27,19 @@ def test_a_spoken_question_gets_a_spoken_answer(embedded):
     audio = embedded.client.get(job["audio_url"])
     assert audio.headers["content-type"] == "audio/wav"
     assert audio.content == (embedded.data_dir / "output" / f"{job['job_id']}_response.wav").read_bytes()
-    part = embedded.client.get(job["audio_url"], headers={"Range": "bytes=100-199"})
-    assert (part.status_code, part.content) == (206, audio.content[100:200])
+    ranged = embedded.client.get(job["audio_url"], headers={"Range": "bytes=100-199"})
+    assert (ranged.status_code, ranged.content) == (206, audio.content[100:200])
 
 
 def test_readiness_warns_that_no_model_is_configured(embedded):
-    """The offline responder never passes for a language model."""
+    """Readiness lists the offline engine with a warning that names GEMINI_API_KEY."""
     stages = embedded.client.get("/readyz").json()["stages"]
     assert stages["llm"]["engines"] == [{"engine": "offline", "model": "built-in", "workers": 1}]
     assert "GEMINI_API_KEY" in stages["llm"]["warnings"][0]
 
 
-def wav(seconds: float) -> bytes:
-    """Digital silence: a header and zeros."""
+def silent_wav(seconds: float) -> bytes:
+    """A WAV file of digital silence."""
     data = bytes(int(seconds * 16_000) * 2)
     head = (
         b"RIFF"
@@ -68,47 +53,47 @@ def wav(seconds: float) -> bytes:
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        pytest.param(wav(3), "no_speech", id="silence"),
-        pytest.param(wav(0), "empty_audio", id="no samples"),
-        pytest.param(wav(61), "audio_too_long", id="too long"),
+        pytest.param(silent_wav(3), "no_speech", id="silence"),
+        pytest.param(silent_wav(0), "empty_audio", id="no samples"),
+        pytest.param(silent_wav(61), "audio_too_long", id="too long"),
         pytest.param(b"RIFF\0\0\0\0WAVE" + b"garbage " * 50, "undecodable_audio", id="garbage"),
     ],
 )
-def test_audio_that_cannot_be_served_fails_with_its_code(embedded, tmp_path, content, code):
-    """The reason has a stable word, the worker lives, and the next good job is served."""
+def test_job_with_unusable_audio_fails_with_a_code(embedded, tmp_path, content, code):
+    """Unusable audio fails its job with a stable code, and the same worker serves the next job."""
     path = tmp_path / "bad.wav"
     path.write_bytes(content)
-    job = embedded.ended(embedded.upload(path))
+    job = embedded.wait_until_ended(embedded.upload(path))
     assert (job["status"], job["error"]["code"]) == ("failed", code)
     assert str(embedded.data_dir) not in str(job)
-    answer = embedded.client.get(f"/audio/{job['job_id']}")
-    assert (answer.status_code, answer.json()["code"]) == (410, "no_audio")
-    assert embedded.ended(embedded.upload())["status"] == "completed"
+    response = embedded.client.get(f"/audio/{job['job_id']}")
+    assert (response.status_code, response.json()["code"]) == (410, "no_audio")
+    assert embedded.wait_until_ended(embedded.upload())["status"] == "completed"
     assert embedded.processes["stt"].poll() is None
 
 
-def test_ninety_minutes_are_refused_before_they_are_decoded(embedded, tmp_path):
-    """A long recording costs no more than a look at its header."""
+def test_recording_of_ninety_minutes_is_refused_before_it_is_decoded(embedded, tmp_path):
+    """A recording whose header states too long a duration fails its job without a call of the engine."""
     path = tmp_path / "long.wav"
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(1)
         file.setframerate(4000)
         file.writeframes(b"\x80" * (4000 * 5400))
-    job = embedded.ended(embedded.upload(path))
+    job = embedded.wait_until_ended(embedded.upload(path))
     assert (job["status"], job["error"]["code"]) == ("failed", "audio_too_long")
     assert job["timings"]["stages"]["stt"]["worked_s"] is None
 
 
-def test_an_unknown_voice_and_a_foreign_language_are_told(embedded):
-    """What the engines cannot do is an error of the request, not of the service."""
-    assert embedded.ended(embedded.upload(voice="nobody"))["error"]["code"] == "unknown_voice"
-    assert embedded.ended(embedded.upload(language="fr"))["error"]["code"] == "unsupported_language"
+def test_unknown_voice_or_language_fails_the_job_with_a_code(embedded):
+    """A voice or a language that the engines lack fails the job with a code of its own."""
+    assert embedded.wait_until_ended(embedded.upload(voice="no-such-voice"))["error"]["code"] == "unknown_voice"
+    assert embedded.wait_until_ended(embedded.upload(language="fr"))["error"]["code"] == "unsupported_language"
 
 
-def test_a_deleted_job_leaves_nothing(embedded):
-    """Text and audio are gone, from the volume too."""
-    job = embedded.ended(embedded.upload())
+def test_deleted_job_leaves_no_data(embedded):
+    """A deleted job is unknown to the API, and has no file on the volume."""
+    job = embedded.wait_until_ended(embedded.upload())
     assert embedded.client.delete(f"/jobs/{job['job_id']}").status_code == 204
     assert embedded.client.get(f"/status/{job['job_id']}").status_code == 404
     assert not [name for name in embedded.files() if job["job_id"] in name]
@@ -128,11 +113,9 @@ def test_a_deleted_job_leaves_nothing(embedded):
         ("api", {"DATA_DIR": "/proc/nowhere"}, "DATA_DIR"),
     ],
 )
-def test_a_wrong_setting_is_one_clear_line(redis_for_all, tmp_path, module, settings, variable):
-    """A process that cannot start says which variable to set, and exits with an error."""
-    data_dir = tmp_path / "volume"
-    data_dir.mkdir()
-    services = ServiceProcesses(redis_for_all.url, data_dir, **settings)
+def test_process_with_an_invalid_setting_exits_with_one_line(redis_for_all, tmp_path, module, settings, variable):
+    """A process with an invalid setting logs one line that names the variable, and exits with 2."""
+    services = ServiceProcesses(redis_for_all.url, tmp_path / "volume", **settings)
     name = module.removesuffix("_worker")
     services.start(name)
     assert services.processes.pop(name).wait(60) == 2
@@ -143,14 +126,14 @@ def test_a_wrong_setting_is_one_clear_line(redis_for_all, tmp_path, module, sett
     services.stop()
 
 
-def test_a_missing_volume_file_is_told(embedded):
-    """A worker that does not see the upload says so, rather than failing in the dark."""
+def test_missing_recording_fails_the_job_with_a_code(embedded):
+    """A job whose recording is missing from the volume fails with `input_missing`."""
     job_id = None
     worker = embedded.processes["stt"]
-    worker.send_signal(19)  # SIGSTOP: the upload disappears before the worker looks
+    worker.send_signal(signal.SIGSTOP)  # so that the recording is removed before the worker opens it
     try:
         job_id = embedded.upload()
         Path(embedded.data_dir / "input" / job_id).unlink()
     finally:
-        worker.send_signal(18)
-    assert embedded.ended(job_id)["error"]["code"] == "input_missing"
+        worker.send_signal(signal.SIGCONT)
+    assert embedded.wait_until_ended(job_id)["error"]["code"] == "input_missing"

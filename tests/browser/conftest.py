@@ -11,7 +11,7 @@ import pytest
 
 from fakes.openai_server import OpenAiServer
 from support.redis_server import RedisServer, redis_binaries
-from support.requirements import missing
+from support.requirements import skip_unless_ci
 from support.services import QUESTION, ServiceProcesses
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ EMBEDDED = {"STT_ENGINE": "pocketsphinx", "TTS_ENGINE": "espeak", "LLM_ENGINE": 
 @pytest.fixture(scope="package")
 def playwright() -> Iterator["Playwright"]:
     if importlib.util.find_spec("playwright") is None:
-        missing("playwright is not installed: make setup")
+        skip_unless_ci("playwright is not installed: make setup")
     if not shutil.which("chromium"):
-        missing("there is no Chromium: apt-get install chromium")
+        skip_unless_ci("there is no Chromium: apt-get install chromium")
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=90_000)

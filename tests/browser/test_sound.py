@@ -67,7 +67,7 @@ def test_stop_cancels_the_job_and_the_sound(visit: "Visit", modelled: ServicePro
     expect(turn.locator(".turn-state")).to_have_text("Stopped.")
     page.wait_for_timeout(200)
     assert page.evaluate("heard.now") == 0
-    assert modelled.ended(accepted.value.json()["job_id"])["status"] == "cancelled"
+    assert modelled.wait_until_ended(accepted.value.json()["job_id"])["status"] == "cancelled"
     turn.get_by_role("button", name="Ask it again").click()
     expect(page.locator(".turn").nth(1).locator(".answer")).to_have_text("Here I am again.")
 

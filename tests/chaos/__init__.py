@@ -1,1 +1,1 @@
-"""The fault campaign: the real stack, a seeded schedule of faults, and a checker of the promise: nothing is lost."""
+"""The fault campaign: the real stack, a seeded schedule of faults, and a check that no accepted job is lost."""

@@ -1,4 +1,4 @@
-"""`make chaos JOBS=200 FAULTS=60 SEED=1`: exit status 1 if a promise was broken."""
+"""Run the fault campaign: `make chaos JOBS=200 FAULTS=60 SEED=1`. Exit with status 1 if there are findings."""
 
 import argparse
 import asyncio
@@ -10,23 +10,27 @@ from pathlib import Path
 
 from rich.console import Console
 
-from chaos.campaign import Plan, run
+from chaos.campaign import Plan, run_campaign
 from chaos.report import print_report
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
-    parser.add_argument("--jobs", type=int, default=200, help="recordings to upload; default: 200")
-    parser.add_argument("--faults", type=int, default=60, help="faults to inject; default: 60")
-    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="default: a random one")
-    parser.add_argument("--appendfsync", choices=("everysec", "always"), default="everysec", help="how Redis saves")
+    parser.add_argument("--jobs", type=int, default=200, help="number of recordings to upload; default: 200")
+    parser.add_argument("--faults", type=int, default=60, help="number of faults to inject; default: 60")
+    parser.add_argument(
+        "--seed", type=int, default=random.randrange(1_000_000), help="seed of the faults; default: a random one"
+    )
+    parser.add_argument(
+        "--appendfsync", choices=("everysec", "always"), default="everysec", help="when Redis syncs its file to disk"
+    )
     arguments = parser.parse_args()
     plan = Plan(arguments.jobs, arguments.faults, arguments.seed, arguments.appendfsync)
     console = Console(width=120)
-    console.print(f"JOBS={plan.jobs} FAULTS={plan.faults} SEED={plan.seed} replays this run.", highlight=False)
+    console.print(f"JOBS={plan.jobs} FAULTS={plan.faults} SEED={plan.seed} repeats this run.", highlight=False)
 
     base = Path(tempfile.mkdtemp(prefix="chaos-"))
-    result = asyncio.run(run(plan, base, lambda line: console.print(line, highlight=False)))
+    result = asyncio.run(run_campaign(plan, base, lambda line: console.print(line, highlight=False)))
     print_report(result, console)
     if result.findings:
         console.print(f"Logs and Redis's files are in {base}.")

@@ -1,4 +1,4 @@
-"""One run of the campaign, from the empty stack to the findings."""
+"""One run of the campaign, from an empty stack to the findings."""
 
 import asyncio
 import random
@@ -9,114 +9,120 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from chaos import orders
-from chaos.checker import Finding, check
-from chaos.evidence import Evidence, gather, tasks_in_places
-from chaos.faults import Faults, Injected
-from chaos.load import Load
-from chaos.refusals import Refusal, Refused
+from chaos.check_run import Finding, check_run
+from chaos.faults import FaultInjector, InjectedFault
+from chaos.load import LoadGenerator
+from chaos.misbehaviors import assign_misbehaviors
+from chaos.observations import Observations, collect, tasks_by_place
+from chaos.refusals import Refusal, RefusalProbe
 from chaos.schedule import make_schedule
 from chaos.stack import Stack
 from chaos.takeover import Takeover, takeovers
 from shared.background import cancel_all
 
-#: After the last fault every job has so long to end: on a busy machine much will have piled up.
-_PATIENCE_S = 400.0
+#: From the last fault until every job must have ended: on a busy machine many jobs will have queued up.
+_END_TIMEOUT_S = 400.0
 
-#: A task that was handed on in vain needs so long to be dropped.
-_SETTLE_S = 20.0
+#: From the end of the last job until its last tasks must have left the queue.
+_DRAIN_TIMEOUT_S = 20.0
+_DRAIN_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What replays a run."""
+    """The parameters that repeat a run."""
 
     jobs: int
     faults: int
     seed: int
     appendfsync: str = "everysec"
     gap_s: float = 2.4
-    """From one fault to the next, on average. Many last longer, so several are under way at once."""
+    """Mean time between two faults. Many faults last longer, so several are active at once."""
 
     @property
-    def length_s(self) -> float:
+    def duration_s(self) -> float:
         return self.faults * self.gap_s
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of it."""
+    """The outcome of a run."""
 
     plan: Plan
-    took_s: float
-    injected: list[Injected]
+    duration_s: float
+    injected: list[InjectedFault]
     skipped: dict[str, str]
-    """Kinds of faults that cannot be tried here, and why."""
-    seen: Evidence
+    """The reasons why some kinds of faults cannot be injected on this machine, by kind."""
+    observed: Observations
     findings: list[Finding]
     refusals: list[Refusal]
     takeovers: list[Takeover]
-    late: int
-    """Commits that were refused because they came too late."""
+    late_commits: int
+    """Commits that were rejected because another attempt had taken over."""
     engines_killed: int
 
 
-async def run(plan: Plan, base: Path, say: Callable[[str], None]) -> Result:
-    """Start the stack, let clients upload while faults strike, wait for the end of every job, look, check."""
+async def run_campaign(plan: Plan, base: Path, print_line: Callable[[str], None]) -> Result:
+    """Start the stack, upload recordings while faults are injected, wait for the end of every job, and check."""
     random.seed(plan.seed)
-    started = time.monotonic()
+    started_at = time.monotonic()
     stack = Stack(base, seed=plan.seed, jobs=plan.jobs, appendfsync=plan.appendfsync)
     async with stack:
-        skipped = {"fill_disk": stack.disk.why_not} if stack.disk.why_not else {}
-        load = Load(stack.services.url)
-        refused = Refused(load, stack.services.url, stack.narrow_url, plan.jobs)
-        faults = Faults(stack, load)
-        dealt = orders.deal(plan.seed, plan.jobs)
-        schedule = make_schedule(plan.seed, plan.faults, plan.length_s, skipped)
-        for line in [*schedule, *(f"job {number}: {order}" for number, order in sorted(dealt.items()))]:
-            say(str(line))
-        await _besiege(load, refused, plan, [faults.inject(fault) for fault in schedule])
-        await _settle(stack)
-        seen = await gather(stack, load, dealt)
-        seen.wrong_answers = refused.wrong
+        skipped = {"fill_disk": stack.disk.unavailable_reason} if stack.disk.unavailable_reason else {}
+        load = LoadGenerator(stack.services.url)
+        probe = RefusalProbe(load, stack.services.url, stack.full_queue_url, plan.jobs)
+        injector = FaultInjector(stack, load)
+        misbehaviors = assign_misbehaviors(plan.seed, plan.jobs)
+        schedule = make_schedule(plan.seed, plan.faults, plan.duration_s, skipped)
+        for fault in schedule:
+            print_line(str(fault))
+        for number, misbehavior in sorted(misbehaviors.items()):
+            print_line(f"job {number}: {misbehavior}")
+        await _run_load_and_faults(load, probe, plan, [injector.inject(fault) for fault in schedule])
+        await _wait_until_drained(stack)
+        observed = await collect(stack, load, misbehaviors)
+        observed.wrong_refusals = probe.wrong
         await load.close()
-    seen.deaths = [*(f"{death.name} ended with {death.code}" for death in stack.deaths), *stack.leftovers()]
+    exits = [f"{process.name} exited with {process.code}" for process in stack.unexpected_exits]
+    observed.process_failures = [*exits, *stack.leftover_processes()]
     return Result(
         plan=plan,
-        took_s=time.monotonic() - started,
-        injected=faults.injected,
+        duration_s=time.monotonic() - started_at,
+        injected=injector.injected,
         skipped=skipped,
-        seen=seen,
-        findings=check(seen),
-        refusals=refused.refusals,
-        takeovers=takeovers(faults.injected, seen),
-        late=stack.count_logged("verdict", "stale"),
+        observed=observed,
+        findings=check_run(observed),
+        refusals=probe.refusals,
+        takeovers=takeovers(injector.injected, observed),
+        late_commits=stack.count_log_lines("verdict", "stale"),
         engines_killed=stack.engines_killed,
     )
 
 
-async def _besiege(load: Load, refused: Refused, plan: Plan, strikes: list[Coroutine[None, None, None]]) -> None:
-    """Let clients upload, from the first fault to the last, and give their jobs time to end."""
-    every_s = plan.length_s / plan.jobs
-    refusing = asyncio.create_task(refused.send_until_stopped())
-    serving = [asyncio.create_task(load.serve(number, number * every_s)) for number in range(plan.jobs)]
-    striking = [asyncio.create_task(strike) for strike in strikes]
+async def _run_load_and_faults(
+    load: LoadGenerator, probe: RefusalProbe, plan: Plan, faults: list[Coroutine[None, None, None]]
+) -> None:
+    """Upload recordings from the first fault to the last, and wait for the end of their jobs."""
+    interval_s = plan.duration_s / plan.jobs
+    probing = asyncio.create_task(probe.run())
+    clients = [asyncio.create_task(load.run_client(number, number * interval_s)) for number in range(plan.jobs)]
+    injections = [asyncio.create_task(fault) for fault in faults]
     try:
-        await asyncio.gather(*striking)
-        await asyncio.wait(serving, timeout=_PATIENCE_S, return_when=asyncio.FIRST_EXCEPTION)
-        refused.stop()
-        await asyncio.wait([refusing], timeout=_PATIENCE_S)
-        for task in [refusing, *serving]:
+        await asyncio.gather(*injections)
+        await asyncio.wait(clients, timeout=_END_TIMEOUT_S, return_when=asyncio.FIRST_EXCEPTION)
+        probe.stop()
+        await asyncio.wait([probing], timeout=_END_TIMEOUT_S)
+        for task in [probing, *clients]:
             if task.done():
                 task.result()
     finally:
-        await cancel_all([refusing, *serving, *striking])
+        await cancel_all([probing, *clients, *injections])
 
 
-async def _settle(stack: Stack) -> None:
-    """Until no task is anywhere but on the dead list; what then still is, is left over."""
+async def _wait_until_drained(stack: Stack) -> None:
+    """Wait until only dead letters are left in the queue; the check reports any other task that stays."""
     async with Redis.from_url(stack.redis.url, decode_responses=True) as redis:
-        for _ in range(round(_SETTLE_S / 0.2)):
-            if not set(await tasks_in_places(redis)) - {"dead"}:
+        for _ in range(round(_DRAIN_TIMEOUT_S / _DRAIN_POLL_S)):
+            if not set(await tasks_by_place(redis)) - {"dead"}:
                 return
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(_DRAIN_POLL_S)

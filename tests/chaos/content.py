@@ -1,4 +1,4 @@
-"""What each job says and how its answer must sound, so that both can be computed from the job's number alone."""
+"""The transcript, the answer and the audio of each job, computed from the job's number alone."""
 
 import io
 import re
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 RATE_HZ = 16_000
 
-#: A recording holds this many samples and its job's number; the engine that counts them knows whose it is.
+#: A recording has this many samples plus its job's number, so that an engine can identify it by its length.
 _BASE_SAMPLES = 1_600
 
-#: How long a letter sounds. Few, so that thousands of answers fit on a small volume.
+#: The length of a letter's sound. Short, so that thousands of answers fit on a small volume.
 _LETTER_SAMPLES = 40
 
 
@@ -27,7 +27,8 @@ def recording(number: int) -> bytes:
     return buffer.getvalue()
 
 
-def number_heard(samples: int) -> int:
+def number_from_samples(samples: int) -> int:
+    """The job's number, from the length of its recording."""
     return samples - _BASE_SAMPLES
 
 
@@ -36,26 +37,26 @@ def transcript(number: int) -> str:
 
 
 def answer(number: int) -> str:
-    """Two to six sentences, of which the first begins with a clause that is spoken by itself. Most pieces name the job,
-    so that the engine that speaks them knows whose they are."""
+    """Two to six sentences. The first begins with a clause that is synthesized as a segment. Most segments name the
+    job, so that the TTS engine can identify it."""
     more = (f"Point {index + 2} on recording {number}." for index in range(1 + number % 5))
-    return " ".join([f"This is about recording {number}, which I have heard.", *more])
+    return " ".join([f"This is about recording {number}, which has been transcribed.", *more])
 
 
-def number_named(text: str) -> int | None:
-    """None if the text is not one of this campaign's: something has been lost on the way."""
+def number_from_text(text: str) -> int | None:
+    """The number of the job that the text names; None if the text is not from this campaign or was damaged."""
     found = re.search(r"recording (\d+)", text)
     return int(found[1]) if found else None
 
 
-def sound(text: str) -> NDArray[np.int16]:
-    """A level for each letter, so that a sentence that is missing, doubled or another job's shows. Blanks make no
-    sound: where the answer is cut into segments must not matter."""
+def speech_samples(text: str) -> NDArray[np.int16]:
+    """The synthesized text: a level for each letter, which shows a sentence that is missing, repeated or another job's.
+    Spaces are silent: it must not matter where the answer is split into segments."""
     letters = [ord(letter) for letter in text if not letter.isspace()]
     return np.repeat(np.array(letters, np.int16) * 100, _LETTER_SAMPLES)
 
 
-def spoken(samples: NDArray[np.int16]) -> NDArray[np.int16]:
-    """`samples` without the pauses between segments."""
+def without_pauses(samples: NDArray[np.int16]) -> NDArray[np.int16]:
+    """The samples without the pauses between segments."""
     audible: NDArray[np.int16] = samples[samples != 0]
     return audible

@@ -1,4 +1,4 @@
-"""A small disk that can be filled up."""
+"""A small disk that can be filled."""
 
 import errno
 import os
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 class Disk:
-    """A file system of its own in memory, mounted while it is needed."""
+    """A small tmpfs, or an ordinary folder where it cannot be mounted."""
 
-    def __init__(self, at: Path, size_mb: int) -> None:
-        self.path = at
-        self._ballast = at / "ballast"
+    def __init__(self, path: Path, size_mb: int) -> None:
+        self.path = path
+        self._ballast = path / "ballast"
         self._size_mb = size_mb
-        self.why_not: str | None = None
-        """Why it is only a folder, if it is; then it cannot be filled."""
+        self.unavailable_reason: str | None = None
+        """The reason why it is an ordinary folder, which cannot be filled; else None."""
 
     def mount(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
@@ -23,19 +23,19 @@ class Disk:
         try:
             subprocess.run(command, check=True, capture_output=True, text=True)
         except FileNotFoundError:
-            self.why_not = "there is no mount command"
+            self.unavailable_reason = "there is no mount command"
         except subprocess.CalledProcessError as error:
-            self.why_not = error.stderr.strip()
-        if self.why_not and os.environ.get("CI") == "true":
-            raise RuntimeError(f"A full disk cannot be tried here: {self.why_not}")
+            self.unavailable_reason = error.stderr.strip()
+        if self.unavailable_reason and os.environ.get("CI") == "true":
+            raise RuntimeError(f"No disk can be mounted: {self.unavailable_reason}")
 
     def unmount(self) -> None:
-        self.empty()
-        if not self.why_not:
+        self.free()
+        if not self.unavailable_reason:
             subprocess.run(["umount", "--lazy", str(self.path)], check=True)
 
     def fill(self) -> None:
-        """To the last byte."""
+        """Fill the disk to the last byte."""
         with self._ballast.open("ab") as file:
             for size in (1 << 20, 1 << 12, 1):
                 try:
@@ -45,6 +45,7 @@ class Disk:
                     if error.errno != errno.ENOSPC:
                         raise
 
-    def empty(self) -> None:
+    def free(self) -> None:
+        """Free the space that `fill` has taken."""
         with suppress(FileNotFoundError):
             self._ballast.unlink()

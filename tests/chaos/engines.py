@@ -1,4 +1,4 @@
-"""Engines that take short random times, and misbehave on order."""
+"""Engines that take short random times, and misbehave as assigned."""
 
 import asyncio
 import os
@@ -12,60 +12,62 @@ from typing import Any
 import numpy as np
 
 from chaos import content
-from chaos.orders import Orders
+from chaos.misbehaviors import Misbehaviors
 from llm_worker.engine import Prompt
 from shared.errors import CascadeError, ModelRefused, ModelUnavailable, NoSpeech
 from stt_worker.engine import Samples, Transcript
 from tts_worker.engine import Speech
 
-#: The longest that a well-behaved engine computes.
-LONGEST_S = 0.3
+#: The longest that an engine computes when it works.
+MAX_COMPUTE_S = 0.3
 
 #: The longest that a language model pauses between two words.
-WORD_S = 0.06
+MAX_WORD_PAUSE_S = 0.06
 
 _LEAK_BYTES = 50_000_000
 
-_GARBAGE: dict[str, Callable[[], Any]] = {
+_INVALID_RESULTS: dict[str, Callable[[], Any]] = {
     "returns_none": lambda: None,
-    "returns_text": lambda: "I am no transcript and no speech.",
-    "returns_nothing": lambda: Transcript("", "en"),
+    "returns_text": lambda: "neither a transcript nor speech",
+    "returns_empty": lambda: Transcript("", "en"),
     "returns_nan": lambda: Speech(np.full(4000, np.nan, np.float32), content.RATE_HZ),
 }
 
 
-def read_orders() -> Orders:
-    """The campaign tells its engines by the environment."""
+def read_misbehaviors() -> Misbehaviors:
+    """Read the assignment from the environment variables that the campaign sets."""
     environment = os.environ
-    return Orders(int(environment["CHAOS_SEED"]), int(environment["CHAOS_JOBS"]), Path(environment["CHAOS_DONE"]))
+    markers = Path(environment["CHAOS_MARKERS"])
+    return Misbehaviors(int(environment["CHAOS_SEED"]), int(environment["CHAOS_JOBS"]), markers)
 
 
 def compute() -> None:
-    time.sleep(random.uniform(0, LONGEST_S))
+    time.sleep(random.uniform(0, MAX_COMPUTE_S))
 
 
 class ErraticStt:
-    name, model = "erratic", "test"
+    name = "erratic"
+    model = "test"
 
     def __init__(self) -> None:
-        self._orders = read_orders()
+        self._misbehaviors = read_misbehaviors()
 
     def transcribe(self, samples: Samples, language: str | None) -> Transcript:
         compute()
-        number = content.number_heard(samples.size)
-        kind = self._orders.due("stt", number)
-        if kind in _GARBAGE:
-            garbage: Transcript = _GARBAGE[kind]()
-            return garbage
+        number = content.number_from_samples(samples.size)
+        kind = self._misbehaviors.take("stt", number)
+        if kind in _INVALID_RESULTS:
+            invalid: Transcript = _INVALID_RESULTS[kind]()
+            return invalid
         _misbehave(kind)
         return Transcript(content.transcript(number), language or "en")
 
     def transcribe_batch(
         self, recordings: Sequence[Samples], languages: Sequence[str | None]
     ) -> list[Transcript | CascadeError | None]:
-        return [self._answer(*each) for each in zip(recordings, languages, strict=True)]
+        return [self._transcribe_or_error(*recording) for recording in zip(recordings, languages, strict=True)]
 
-    def _answer(self, samples: Samples, language: str | None) -> Transcript | CascadeError | None:
+    def _transcribe_or_error(self, samples: Samples, language: str | None) -> Transcript | CascadeError | None:
         try:
             return self.transcribe(samples, language)
         except CascadeError as error:
@@ -73,52 +75,54 @@ class ErraticStt:
 
 
 class ErraticTts:
-    name, model = "erratic", "test"
+    name = "erratic"
+    model = "test"
 
     def __init__(self) -> None:
-        self._orders = read_orders()
+        self._misbehaviors = read_misbehaviors()
 
     def synthesize(self, text: str, language: str | None, voice: str | None) -> Speech:
         compute()
-        kind = self._orders.due("tts", content.number_named(text))
-        if kind in _GARBAGE:
-            garbage: Speech = _GARBAGE[kind]()
-            return garbage
+        kind = self._misbehaviors.take("tts", content.number_from_text(text))
+        if kind in _INVALID_RESULTS:
+            invalid: Speech = _INVALID_RESULTS[kind]()
+            return invalid
         _misbehave(kind)
-        return Speech(content.sound(text), content.RATE_HZ)
+        return Speech(content.speech_samples(text), content.RATE_HZ)
 
 
 class ErraticLlm:
-    """Misbehaves as a third party's engine might; `chaos.model` does the same as a server."""
+    """An LLM engine that misbehaves in its worker's process; `chaos.llm_server` does the same on a server."""
 
-    name, model = "erratic", "test"
+    name = "erratic"
+    model = "test"
 
     def __init__(self) -> None:
-        self._orders = read_orders()
+        self._misbehaviors = read_misbehaviors()
 
     async def answer(self, prompt: Prompt) -> AsyncIterator[str]:
-        await asyncio.sleep(random.uniform(0, LONGEST_S))
-        number = content.number_named(prompt.text)
-        whole = content.answer(number) if number is not None else "I heard nothing at all."
-        match self._orders.due("llm", number):
-            case "too_many":
+        await asyncio.sleep(random.uniform(0, MAX_COMPUTE_S))
+        number = content.number_from_text(prompt.text)
+        text = content.answer(number) if number is not None else "The transcript names no recording."
+        match self._misbehaviors.take("llm", number):
+            case "rate_limits":
                 raise ModelUnavailable(retry_after_s=1)
-            case "breaks":
-                raise ValueError("As ordered.")
-            case "refuses":
+            case "fails":
+                raise ValueError("Misbehaving as assigned.")
+            case "rejects_key":
                 raise ModelRefused
             case "hangs":
                 await asyncio.sleep(3600)
-            case "cut_off":
-                yield whole[: len(whole) // 2]
+            case "breaks_off":
+                yield text[: len(text) // 2]
                 raise ModelUnavailable
-            case "garbage":
+            case "returns_garbage":
                 yield None  # type: ignore[misc]
-            case "says_nothing":
+            case "returns_empty":
                 return
-        for word in whole.split(" "):
+        for word in text.split(" "):
             yield word + " "
-            await asyncio.sleep(random.uniform(0, WORD_S))
+            await asyncio.sleep(random.uniform(0, MAX_WORD_PAUSE_S))
 
     async def close(self) -> None:
         pass
@@ -127,8 +131,8 @@ class ErraticLlm:
 def _misbehave(kind: str | None) -> None:
     match kind:
         case "raises":
-            raise ValueError("As ordered.")
-        case "no_speech":
+            raise ValueError("Misbehaving as assigned.")
+        case "raises_no_speech":
             raise NoSpeech
         case "hangs":
             time.sleep(3600)
@@ -141,7 +145,7 @@ def _misbehave(kind: str | None) -> None:
 
 
 def _leak() -> None:
-    """Until the campaign's out-of-memory killer comes."""
+    """Allocate memory until the campaign's out-of-memory killer ends the process."""
     leaked = []
     while True:
         leaked.append(np.ones(_LEAK_BYTES, np.uint8))

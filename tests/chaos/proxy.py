@@ -1,18 +1,18 @@
-"""A wire between the services and Redis that can be cut, held still, or made to lose replies."""
+"""A proxy between the services and Redis that can cut connections, stall them, or lose replies."""
 
 import asyncio
 import random
 from dataclasses import dataclass
 
-_BYTES = 1 << 16
+_READ_BYTES = 1 << 16
 
 
 @dataclass(eq=False)
 class _Connection:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
-    doomed: bool = False
-    """The next reply will not arrive."""
+    loses_reply: bool = False
+    """The connection is cut in the place of the next reply."""
 
     def abort(self) -> None:
         for writer in (self.client, self.server):
@@ -20,44 +20,45 @@ class _Connection:
 
 
 class Proxy:
-    """Forwards what comes to `port` to `to_port`, both on 127.0.0.1."""
+    """Forwards connections from `port` to `to_port`, both on 127.0.0.1."""
 
     def __init__(self, port: int, to_port: int) -> None:
         self.loss = 0.0
         """The share of requests that are forwarded, and whose connection is cut before the reply."""
-        self.port, self._to_port = port, to_port
+        self.port = port
+        self._to_port = to_port
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
-        self._refusing = False
-        self._flowing = asyncio.Event()
-        self._flowing.set()
+        self._is_refusing = False
+        self._is_forwarding = asyncio.Event()
+        self._is_forwarding.set()
 
     async def listen(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
 
     def refuse(self) -> None:
-        """Cut every connection, and each new one as soon as it is there, until `accept`."""
-        # The server stays: closed while a client is being let in, it loses that client's socket without closing it.
-        self._refusing = True
+        """Cut every connection, and each new one as soon as it is accepted, until `accept` is called."""
+        # The server stays open: if it closes while it accepts a client, that client's socket is never closed.
+        self._is_refusing = True
         for connection in self._connections:
             connection.abort()
 
     def accept(self) -> None:
-        self._refusing = False
+        self._is_refusing = False
 
     async def close(self) -> None:
         self.refuse()
         if self._server is not None:
             self._server.close()
-        while self._connections:  # noqa: ASYNC110 - each goes in its own time
+        while self._connections:  # noqa: ASYNC110 - each connection's task removes it
             await asyncio.sleep(0.01)
 
-    def hold(self) -> None:
-        """Take everything, and pass nothing on until `let_go`."""
-        self._flowing.clear()
+    def pause(self) -> None:
+        """Accept requests and replies, and forward nothing until `resume` is called."""
+        self._is_forwarding.clear()
 
-    def let_go(self) -> None:
-        self._flowing.set()
+    def resume(self) -> None:
+        self._is_forwarding.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -66,30 +67,30 @@ class Proxy:
             writer.transport.abort()
             return
         connection = _Connection(writer, to_server)
-        if self._refusing:
+        if self._is_refusing:
             connection.abort()
             return
         self._connections.add(connection)
         try:
-            ways = [self._requests(reader, connection), self._replies(from_server, connection)]
-            pumps = [asyncio.create_task(way) for way in ways]
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            directions = [self._forward_requests(reader, connection), self._forward_replies(from_server, connection)]
+            tasks = [asyncio.create_task(direction) for direction in directions]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._connections.discard(connection)
             connection.abort()
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _requests(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
-        while data := await reader.read(_BYTES):
-            await self._flowing.wait()
-            connection.doomed = connection.doomed or random.random() < self.loss
+    async def _forward_requests(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
+        while data := await reader.read(_READ_BYTES):
+            await self._is_forwarding.wait()
+            connection.loses_reply = connection.loses_reply or random.random() < self.loss
             connection.server.write(data)
             await connection.server.drain()
 
-    async def _replies(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
-        while (data := await reader.read(_BYTES)) and not connection.doomed:
-            await self._flowing.wait()
+    async def _forward_replies(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
+        while (data := await reader.read(_READ_BYTES)) and not connection.loses_reply:
+            await self._is_forwarding.wait()
             connection.client.write(data)
             await connection.client.drain()

@@ -1,4 +1,4 @@
-"""Clients whose uploads must be refused, and how long that takes."""
+"""Uploads that must be refused, and the time that each refusal takes."""
 
 import asyncio
 import time
@@ -7,70 +7,77 @@ from dataclasses import dataclass
 import httpx
 
 from chaos import content
-from chaos.load import Call, Load, form
+from chaos.load import LoadGenerator, Upload, form_halves
 
-_EVERY_S = 1.0
+_INTERVAL_S = 1.0
+
+#: Codes with which any upload may be refused while Redis, the API or the disk is down.
+_OUTAGE_CODES = ("queue_unavailable", "queue_memory_full", "storage_full")
 
 
 @dataclass(frozen=True)
 class Refusal:
     """One upload that was refused."""
 
-    at: float
-    """When it was sent, in seconds since the epoch."""
+    sent_at: float
+    """Seconds since the epoch."""
 
     code: str
     took_s: float
 
 
-class Refused:
-    """Sends, one after the other, what is too large, what is no audio, and what finds the queue full."""
+class RefusalProbe:
+    """Uploads in turn a file that is too large, one that is no audio, and one that finds the queue full."""
 
-    def __init__(self, load: Load, url: str, narrow_url: str, first_number: int) -> None:
+    def __init__(self, load: LoadGenerator, url: str, full_queue_url: str, first_number: int) -> None:
         self.refusals: list[Refusal] = []
         self.wrong: list[str] = []
-        """Answers that no such upload should get."""
-        self._load, self._number, self._stopping = load, first_number, False
-        self._kinds = {
+        """Responses that no such upload should get."""
+        self._load = load
+        self._number = first_number
+        self._is_stopping = False
+        self._cases = {
             "file_too_large": (url, content.recording(700_000)),
             "unsupported_media_type": (url, b"I am a letter, not a recording. " * 200),
-            "queue_full": (narrow_url, content.recording(0)),
+            "queue_full": (full_queue_url, content.recording(0)),
         }
 
     def stop(self) -> None:
-        self._stopping = True
+        self._is_stopping = True
 
-    async def send_until_stopped(self) -> None:
-        async with httpx.AsyncClient(timeout=40) as client, asyncio.TaskGroup() as adopted:
-            while not self._stopping:
-                for code, (url, body) in self._kinds.items():
-                    await asyncio.sleep(_EVERY_S)
-                    if code == "queue_full":  # where the queue is empty it is taken, and then a job like any other
+    async def run(self) -> None:
+        """Send uploads until `stop` is called, and wait for the end of those that were accepted."""
+        async with httpx.AsyncClient(timeout=40) as client, asyncio.TaskGroup() as accepted:
+            while not self._is_stopping:
+                for code, (url, body) in self._cases.items():
+                    await asyncio.sleep(_INTERVAL_S)
+                    if code == "queue_full":  # while the queue is empty the upload is accepted, as an ordinary job
                         self._number += 1
                         body = content.recording(self._number)
-                    if call := await self._send(client, url, body, code):
-                        adopted.create_task(self._load.wait(call))
+                    if upload := await self._send(client, url, body, code):
+                        accepted.create_task(self._load.wait_until_ended(upload))
 
-    async def _send(self, client: httpx.AsyncClient, url: str, body: bytes, code: str) -> Call | None:
-        call = Call(self._number)
-        headers = {"content-type": "multipart/form-data; boundary=limit", "idempotency-key": call.key}
+    async def _send(self, client: httpx.AsyncClient, url: str, body: bytes, code: str) -> Upload | None:
+        upload = Upload(self._number)
+        headers = {"content-type": "multipart/form-data; boundary=limit", "idempotency-key": upload.key}
         while True:
-            at, started = time.time(), time.monotonic()
+            sent_at = time.time()
+            started_at = time.monotonic()
             try:
-                answer = await client.post(f"{url}/transcribe", content=b"".join(form(body)), headers=headers)
-                said = answer.json()
+                response = await client.post(f"{url}/transcribe", content=b"".join(form_halves(body)), headers=headers)
+                document = response.json()
             except httpx.TransportError:
-                said = {"code": "queue_unavailable"}
-            took_s = time.monotonic() - started
-            if said.get("code") == code:
-                self.refusals.append(Refusal(at, code, took_s))
+                document = {"code": "queue_unavailable"}
+            took_s = time.monotonic() - started_at
+            if document.get("code") == code:
+                self.refusals.append(Refusal(sent_at, code, took_s))
                 return None
-            if "job_id" in said and code == "queue_full":
-                call.job_ids.add(said["job_id"])
-                self._load.calls.append(call)
-                return call
-            # It may have been accepted before Redis or the API went away: only a clear answer will do.
-            if said.get("code") not in ("queue_unavailable", "queue_memory_full", "storage_full"):
-                self.wrong.append(f"{code}: got {said}")
+            if "job_id" in document and code == "queue_full":
+                upload.job_ids.add(document["job_id"])
+                self._load.uploads.append(upload)
+                return upload
+            # It may have been accepted before Redis or the API went down: repeat it until the response is conclusive.
+            if document.get("code") not in _OUTAGE_CODES:
+                self.wrong.append(f"{code}: got {document}")
                 return None
             await asyncio.sleep(0.3)

@@ -1,4 +1,4 @@
-"""The figures of a run in one table, and what was found."""
+"""The figures of a run in one table, and its findings."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from chaos.campaign import Result
-from chaos.checker import PROMISES, code_of, is_set_aside
+from chaos.check_run import KINDS, is_dead_lettered_by_kills
 from chaos.refusals import Refusal
-from chaos.stream import STAGES
+from shared.queue.stages import STAGES
 
-_FINDINGS_SHOWN = 30
+_MAX_FINDINGS = 30
 
-#: The API needs so long to start.
-_AFTERMATH_S = 5.0
+#: The API takes so long to start.
+_RECOVERY_S = 5.0
 
 
 def print_report(result: Result, console: Console) -> None:
@@ -25,71 +25,71 @@ def print_report(result: Result, console: Console) -> None:
     table.box = box.SIMPLE_HEAD
     table.add_column("figure", no_wrap=True)
     table.add_column("", justify="right")
-    for name, value in _figures(result):
+    for name, value in [*_job_rows(result), *_fault_rows(result), *_time_rows(result)]:
         table.add_row(name, value)
     console.print(table)
-    for finding in result.findings[:_FINDINGS_SHOWN]:
-        console.print(f"[red]{finding.promise}[/]: {finding.subject}: {finding.detail}", highlight=False)
-    if len(result.findings) > _FINDINGS_SHOWN:
-        console.print(f"… and {len(result.findings) - _FINDINGS_SHOWN} more.")
+    for finding in result.findings[:_MAX_FINDINGS]:
+        console.print(f"[red]{finding.kind}[/]: {finding.subject}: {finding.detail}", highlight=False)
+    if len(result.findings) > _MAX_FINDINGS:
+        console.print(f"… and {len(result.findings) - _MAX_FINDINGS} more.")
 
 
-def _figures(result: Result) -> list[tuple[str, str]]:
-    return [*_ends(result), *_harm(result), *_times(result)]
+def _job_rows(result: Result) -> Iterator[tuple[str, str]]:
+    """The ends of the jobs, and the counts of findings, which must be zero."""
+    observed = result.observed
+    killed = [upload for upload in observed.accepted if is_dead_lettered_by_kills(observed, upload)]
+    codes = [observed.error_code(upload) for upload in observed.accepted if upload not in killed]
+    yield "jobs accepted", str(len(observed.accepted))
+    yield "  completed", str(sum(status["status"] == "completed" for status in observed.statuses.values()))
+    yield "  failed, because their engine misbehaved permanently", _counts(Counter(code for code in codes if code))
+    yield "  dead-lettered after repeated kills of their workers", str(len(killed))
+    counts = Counter(finding.kind for finding in result.findings)
+    for kind, description in KINDS.items():
+        yield f"{kind}: {description}", str(counts[kind])
 
 
-def _ends(result: Result) -> Iterator[tuple[str, str]]:
-    """How the jobs ended, and the columns that must be zero."""
-    seen = result.seen
-    aside = [call for call in seen.accepted if is_set_aside(seen, call)]
-    failed = Counter(code_of(seen, call) for call in seen.accepted if code_of(seen, call) and call not in aside)
-    yield "jobs accepted", str(len(seen.accepted))
-    yield "  completed", str(sum(status["status"] == "completed" for status in seen.statuses.values()))
-    yield "  failed by order", _listed(failed)
-    yield "  set aside: their workers were killed too often", str(len(aside))
-    broken = Counter(finding.promise for finding in result.findings)
-    for promise, what in PROMISES.items():
-        yield f"{promise}: {what}", str(broken[promise])
-
-
-def _harm(result: Result) -> Iterator[tuple[str, str]]:
-    """What was done to the stack."""
-    seen = result.seen
+def _fault_rows(result: Result) -> Iterator[tuple[str, str]]:
+    """The injected faults, and their effects on jobs."""
+    observed = result.observed
     yield "faults injected", str(len(result.injected))
-    for kind, count in sorted(Counter(done.fault.kind for done in result.injected).items()):
+    for kind, count in sorted(Counter(injected.fault.kind for injected in result.injected).items()):
         yield f"  {kind}", str(count)
-    for kind, why in result.skipped.items():
-        yield f"  {kind}", f"skipped: {why}"
-    met = [seen.orders[call.number] for call in seen.accepted if call.number in seen.orders]
-    yield "jobs that met a misbehaving engine", str(len(met))
+    for kind, reason in result.skipped.items():
+        yield f"  {kind}", f"skipped: {reason}"
+    numbers = [upload.number for upload in observed.accepted]
+    misbehaviors = [observed.misbehaviors[number] for number in numbers if number in observed.misbehaviors]
+    yield "jobs that met a misbehaving engine", str(len(misbehaviors))
     for stage in STAGES:
-        yield f"  {stage}", _listed(Counter(order.said for order in met if order.stage == stage))
-    events = [event for told in seen.events.values() for event in told]
-    yield "attempts put off", _listed(Counter(event["code"] for event in events if event["event"] == "retrying"))
-    yield "uploads sent again", _listed(Counter(code for call in seen.accepted for code in call.refusals))
-    yield "answers that were begun anew", str(sum(event["event"] == "restarted" for event in events))
-    ends = Counter("whole" if heard.is_whole else "cut off" for call in seen.accepted for heard in call.heard)
-    yield "answers heard while they were made", _listed(ends)
-    yield "late commits refused", str(result.late)
+        yield f"  {stage}", _counts(Counter(each.label for each in misbehaviors if each.stage == stage))
+    events = [event for job_events in observed.events.values() for event in job_events]
+    yield "attempts rescheduled", _counts(Counter(event["code"] for event in events if event["event"] == "retrying"))
+    yield "uploads repeated", _counts(Counter(code for upload in observed.accepted for code in upload.refusals))
+    yield "answers restarted", str(sum(event["event"] == "restarted" for event in events))
+    responses = [response for upload in observed.accepted for response in upload.audio_responses]
+    completeness = Counter("complete" if response.is_complete else "cut off" for response in responses)
+    yield "answers received while they were made", _counts(completeness)
+    yield "late commits rejected", str(result.late_commits)
     yield "engines killed for their memory", str(result.engines_killed)
 
 
-def _times(result: Result) -> Iterator[tuple[str, str]]:
-    calm = [takeover.took_s for takeover in result.takeovers if not takeover.disturbed]
-    yield "kill -9 until the task runs elsewhere: median, worst", _spread(calm)
-    every = [takeover.took_s for takeover in result.takeovers]
-    yield "  with those where Redis or the other worker was away too", _spread(every)
-    calm_refusals = [refusal.took_s for refusal in result.refusals if _calm(refusal, result)]
-    yield "uploads refused as they should be: median, slowest", _spread(calm_refusals)
-    yield "  with those while Redis or the API was away", _spread([refusal.took_s for refusal in result.refusals])
-    yield "the whole run", f"{result.took_s:.0f} s"
+def _time_rows(result: Result) -> Iterator[tuple[str, str]]:
+    undisturbed = [takeover.took_s for takeover in result.takeovers if not takeover.is_disturbed]
+    yield "kill -9 until the task runs elsewhere: median, worst", _spread(undisturbed)
+    takeovers = [takeover.took_s for takeover in result.takeovers]
+    yield "  including those with Redis or the other worker down too", _spread(takeovers)
+    undisturbed = [refusal.took_s for refusal in result.refusals if not _is_disturbed(refusal, result)]
+    yield "uploads rightly refused: median, slowest", _spread(undisturbed)
+    refusals = [refusal.took_s for refusal in result.refusals]
+    yield "  including those with Redis or the API down", _spread(refusals)
+    yield "the whole run", f"{result.duration_s:.0f} s"
 
 
-def _calm(refusal: Refusal, result: Result) -> bool:
-    """Whether neither Redis nor the API was harmed meanwhile, or a moment before."""
-    harms = (done for done in result.injected if done.fault.target in ("redis", "api"))
-    return not any(
-        done.begun < refusal.at + refusal.took_s and refusal.at < done.ended + _AFTERMATH_S for done in harms
+def _is_disturbed(refusal: Refusal, result: Result) -> bool:
+    """Return whether Redis or the API was down during the upload or just before it."""
+    outages = (injected for injected in result.injected if injected.fault.target in ("redis", "api"))
+    return any(
+        outage.started_at < refusal.sent_at + refusal.took_s and refusal.sent_at < outage.ended_at + _RECOVERY_S
+        for outage in outages
     )
 
 
@@ -97,5 +97,5 @@ def _spread(seconds: list[float]) -> str:
     return f"{median(seconds):.2f} s, {max(seconds):.2f} s of {len(seconds)}" if seconds else "none"
 
 
-def _listed(counts: Counter[str | None] | Counter[str]) -> str:
-    return f"{counts.total()}  " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=str))
+def _counts(counts: Counter[str]) -> str:
+    return f"{counts.total()}  " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))

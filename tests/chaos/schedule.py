@@ -1,37 +1,38 @@
-"""What is done to the stack, and when: decided by the seed, so that a run can be replayed."""
+"""The faults of a run and their times: decided by the seed, so that a run can be repeated."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from random import Random
 
+from shared.queue.stages import STAGES
+
 WORKERS = ("stt", "stt-2", "llm", "llm-2", "tts", "tts-2")
-_STAGES = ("stt", "llm", "tts")
 
 
 @dataclass(frozen=True)
-class _Kind:
+class _FaultKind:
     weight: float
-    """How often, beside the others, once each has had its turn."""
+    """The relative frequency, once each kind has occurred."""
 
     targets: tuple[str, ...]
-    for_s: tuple[float, float]
-    """How long it lasts, from and to: until what was killed is started again, until what was taken away is back."""
+    duration_s: tuple[float, float]
+    """Minimum and maximum, until a killed process is restarted, or a resource is available again."""
 
 
 KINDS = {
-    "kill_worker": _Kind(8, WORKERS, (0.0, 3.0)),
-    "kill_both_workers": _Kind(2, _STAGES, (0.0, 2.0)),
-    "pause_worker": _Kind(4, WORKERS, (6.0, 9.0)),  # longer than a lease
-    "terminate_worker": _Kind(3, WORKERS, (0.0, 2.0)),
-    "kill_api": _Kind(2, ("api",), (0.0, 2.0)),
-    "kill_api_amid_upload": _Kind(3, ("api",), (0.0, 2.0)),
-    "kill_redis": _Kind(1.5, ("redis",), (0.0, 2.0)),
-    "refuse_redis": _Kind(0.3, ("redis",), (10.0, 10.0)),  # connections are cut, and new ones refused
-    "silence_redis": _Kind(0.3, ("redis",), (10.0, 10.0)),  # connections stay, and nothing passes
-    "lose_replies": _Kind(3, ("redis",), (0.5, 2.0)),
-    "starve_redis": _Kind(0.7, ("redis",), (1.0, 3.0)),  # it has no memory left, and refuses to write
-    "flush_scripts": _Kind(1.5, ("redis",), (0.0, 0.0)),
-    "fill_disk": _Kind(2, ("volume",), (2.0, 4.0)),
+    "kill_worker": _FaultKind(8, WORKERS, (0.0, 3.0)),
+    "kill_both_workers": _FaultKind(2, STAGES, (0.0, 2.0)),
+    "pause_worker": _FaultKind(4, WORKERS, (6.0, 9.0)),  # longer than a lease
+    "terminate_worker": _FaultKind(3, WORKERS, (0.0, 2.0)),
+    "kill_api": _FaultKind(2, ("api",), (0.0, 2.0)),
+    "kill_api_during_upload": _FaultKind(3, ("api",), (0.0, 2.0)),
+    "kill_redis": _FaultKind(1.5, ("redis",), (0.0, 2.0)),
+    "disconnect_redis": _FaultKind(0.3, ("redis",), (10.0, 10.0)),  # connections are cut, and new ones refused
+    "stall_redis": _FaultKind(0.3, ("redis",), (10.0, 10.0)),  # connections stay open, and nothing is forwarded
+    "lose_replies": _FaultKind(3, ("redis",), (0.5, 2.0)),
+    "exhaust_redis_memory": _FaultKind(0.7, ("redis",), (1.0, 3.0)),  # Redis refuses every write
+    "flush_scripts": _FaultKind(1.5, ("redis",), (0.0, 0.0)),
+    "fill_disk": _FaultKind(2, ("volume",), (2.0, 4.0)),
 }
 
 
@@ -39,26 +40,26 @@ KINDS = {
 class Fault:
     """One entry of a schedule."""
 
-    at_s: float
-    """Since the beginning."""
+    start_s: float
+    """From the start of the run."""
 
     kind: str
     target: str
-    for_s: float
+    duration_s: float
 
     def __str__(self) -> str:
-        return f"{self.at_s:7.2f} s  {self.kind} {self.target} for {self.for_s:.2f} s"
+        return f"{self.start_s:7.2f} s  {self.kind} {self.target} for {self.duration_s:.2f} s"
 
 
-def make_schedule(seed: int, count: int, within_s: float, without: Collection[str] = ()) -> list[Fault]:
-    """`count` faults in order, each kind but those in `without` at least once if there are enough."""
+def make_schedule(seed: int, count: int, within_s: float, excluded: Collection[str] = ()) -> list[Fault]:
+    """Return `count` faults in order, each kind but the `excluded` ones at least once if there are enough."""
     rng = Random(f"schedule {seed}")
-    kinds = [kind for kind in KINDS if kind not in without]
-    chosen = rng.sample(kinds, min(count, len(kinds)))
-    chosen += rng.choices(kinds, [KINDS[kind].weight for kind in kinds], k=count - len(chosen))
-    rng.shuffle(chosen)
-    times = sorted(rng.uniform(1, within_s) for _ in chosen)
+    kinds = [kind for kind in KINDS if kind not in excluded]
+    drawn = rng.sample(kinds, min(count, len(kinds)))
+    drawn += rng.choices(kinds, [KINDS[kind].weight for kind in kinds], k=count - len(drawn))
+    rng.shuffle(drawn)
+    times = sorted(rng.uniform(1, within_s) for _ in drawn)
     return [
-        Fault(at_s, kind, rng.choice(KINDS[kind].targets), rng.uniform(*KINDS[kind].for_s))
-        for at_s, kind in zip(times, chosen, strict=True)
+        Fault(start_s, kind, rng.choice(KINDS[kind].targets), rng.uniform(*KINDS[kind].duration_s))
+        for start_s, kind in zip(times, drawn, strict=True)
     ]

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes stand-ins for the two public images, on a machine that reaches a Debian mirror but no image registry:
+# Builds stand-ins for the two public images, on a machine that reaches a Debian mirror but no image registry:
 #   cascade-base:standin   for python:3.11-slim: Debian bookworm with python3 3.11, venv and CA certificates
 #   cascade-redis:standin  for redis:7-alpine: Debian's redis-server 7.0, its data in /data, user "redis"
-# Everything that this machine needs to reach its mirrors (apt's mirror and proxy, the CA bundle, pip's index) is read
-# from this machine when the script runs, and written into the stand-in. Needs root, debootstrap and a Docker engine.
+# The settings with which this machine reaches its mirrors (apt's mirror and proxy, the CA bundle, pip's index) are read
+# when the script runs, and written into the stand-in. Needs root, debootstrap and a Docker engine.
 #
-# usage: make_base_images.sh [--force]      (without --force, images that are there already are kept)
+# usage: make_base_images.sh [--force]      (without --force, existing images are kept)
 set -eu
 
 suite=bookworm
@@ -15,7 +15,7 @@ redis=cascade-redis:standin
 have() { docker image inspect "$1" >/dev/null 2>&1; }
 
 if [ "${1:-}" != --force ] && have $base && have $redis; then
-    echo "$base and $redis are there already"
+    echo "$base and $redis exist already"
     exit 0
 fi
 
@@ -41,7 +41,7 @@ if [ -r "$bundle" ]; then
     cp "$bundle" "$rootfs/etc/ssl/certs/ca-certificates.crt"
 fi
 
-# Only what a container can reach too: an index in a local folder is left out.
+# Without an index in a local folder, which a container cannot reach.
 {
     echo "[global]"
     echo "cert = /etc/ssl/certs/ca-certificates.crt"

@@ -1,15 +1,15 @@
 #!/bin/sh
-# Makes sure that a Docker engine answers: starts dockerd, detached, where none runs.
-# Needs root and apt's docker.io. A line on stdout says what was done; the engine's log lies in DOCKERD_LOG.
+# Starts dockerd, detached, unless a Docker engine is running.
+# Needs root and apt's docker.io. Prints one line with the result; the engine's log is in DOCKERD_LOG.
 set -eu
 
 log=${DOCKERD_LOG:-${TMPDIR:-/tmp}/dockerd.log}
 
 if docker info >/dev/null 2>&1; then
-    echo "a Docker engine answers already"
+    echo "a Docker engine is already running"
     exit 0
 fi
-command -v dockerd >/dev/null || { echo "no dockerd here: apt-get install docker.io" >&2; exit 1; }
+command -v dockerd >/dev/null || { echo "dockerd is not installed: apt-get install docker.io" >&2; exit 1; }
 
 # The engine picks its own storage driver. Inside a sandbox overlayfs may be refused; vfs copies whole layers,
 # which is slow and large, but works on any file system.
@@ -28,6 +28,6 @@ for driver in "" vfs; do
     kill $pid 2>/dev/null || true
     wait $pid 2>/dev/null || true
 done
-echo "dockerd does not start here; the end of $log:" >&2
+echo "dockerd does not start; the end of $log:" >&2
 tail -n 15 "$log" >&2
 exit 1

@@ -1,13 +1,22 @@
-"""The limits of the real containers: on their host, on each other and on Redis."""
+"""The limits of the real containers towards their host, each other and Redis."""
 
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-from docker.stack import CONTAINERS, SERVICES, Stack, clean_environment, compose_command, inspect, run
+from docker.stack import (
+    CONTAINERS,
+    SERVICES,
+    Stack,
+    clean_environment,
+    compose_command,
+    inspect,
+    logs,
+    run,
+    wait_until_healthy,
+)
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]  # the first test builds the images
 
@@ -16,89 +25,91 @@ ROOT = Path(__file__).parents[2]
 every_container = pytest.mark.parametrize("service", CONTAINERS)
 
 
-def attempt(container: str, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command inside a container, which may fail."""
+def run_inside(container: str, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a container; it may fail."""
     return subprocess.run(["docker", "exec", container, *command], capture_output=True, text=True, check=False)
 
 
 @every_container
-def test_a_container_has_no_rights(stack: Stack, service: str) -> None:
-    """Its process is not root, has no capability, gains none, and cannot write to its image."""
+def test_container_has_no_privileges(stack: Stack, service: str) -> None:
+    """A container's process is not root, has and gains no capability, and cannot write to its image."""
     (container,) = stack.containers(service)
     status = run("docker", "exec", container, "cat", "/proc/1/status")
-    facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    assert set(facts["Uid"].split()) == {str(stack.uid)} if service in SERVICES else "0" not in facts["Uid"].split()
-    assert int(facts["CapEff"], 16) == int(facts["CapBnd"], 16) == 0
-    assert facts["NoNewPrivs"] == "1"
-    assert "Read-only file system" in attempt(container, "touch", "/x").stderr
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert set(fields["Uid"].split()) == {str(stack.uid)} if service in SERVICES else "0" not in fields["Uid"].split()
+    assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+    assert "Read-only file system" in run_inside(container, "touch", "/x").stderr
 
 
-def test_what_is_brought_into_a_container_cannot_be_run(stack: Stack) -> None:
-    """The one folder that is not on the volume holds no program."""
+def test_file_in_the_temporary_folder_cannot_be_executed(stack: Stack) -> None:
+    """A program that is copied to /tmp, the only writable folder outside the volume, cannot be executed."""
     (container,) = stack.containers("api")
-    program = attempt(container, "sh", "-c", "cp /bin/true /tmp/program && /tmp/program; rm /tmp/program")
+    program = run_inside(container, "sh", "-c", "cp /bin/true /tmp/program && /tmp/program; rm /tmp/program")
     assert "Permission denied" in program.stderr
 
 
 @every_container
-def test_a_container_cannot_take_the_hosts_memory_or_processes(stack: Stack, service: str) -> None:
-    """The kernel holds it to what the compose file says."""
+def test_container_has_limited_memory_and_processes(stack: Stack, service: str) -> None:
+    """The kernel enforces the compose file's limits of memory and processes on each container."""
     (container,) = stack.containers(service)
     limits = inspect(container)["HostConfig"]
     for limit, paths in {
         limits["Memory"]: "/sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes",
         limits["PidsLimit"]: "/sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max",
     }.items():
-        in_force = attempt(container, "sh", "-c", f"cat {paths} 2>/dev/null").stdout
-        assert int(in_force) == limit > 0
+        effective = run_inside(container, "sh", "-c", f"cat {paths} 2>/dev/null").stdout
+        assert int(effective) == limit > 0
 
 
-def test_what_takes_too_much_memory_ends_alone(stack: Stack) -> None:
-    """A greedy process in a worker's container is killed, and the worker stays."""
+def test_process_over_the_memory_limit_is_killed_alone(stack: Stack) -> None:
+    """A process that exceeds the memory of a worker's container is killed, and the worker keeps running."""
     (container,) = stack.containers("llm-worker")
-    greedy = attempt(container, "python", "-c", "b'x' * 2**30")
-    assert greedy.returncode == 137
+    process = run_inside(container, "python", "-c", "b'x' * 2**30")
+    assert process.returncode == 137
     assert inspect(container)["State"]["Running"]
     assert inspect(container)["RestartCount"] == 0
 
 
 def test_redis_refuses_before_the_kernel_kills_it(stack: Stack) -> None:
-    """Its limit is half of the container's, and it evicts nothing."""
+    """Redis has half of its container's memory as its limit, and evicts nothing."""
     (container,) = stack.containers("redis")
-    asked = 'REDISCLI_AUTH="$REDIS_PASSWORD" redis-cli config get "maxmemory*"'
-    words = run("docker", "exec", container, "sh", "-c", asked).split()
-    settings = dict(zip(words[::2], words[1::2], strict=True))
+    command = 'REDISCLI_AUTH="$REDIS_PASSWORD" redis-cli config get "maxmemory*"'
+    lines = run("docker", "exec", container, "sh", "-c", command).split()
+    settings = dict(zip(lines[::2], lines[1::2], strict=True))
     assert int(settings["maxmemory"]) * 2 == inspect(container)["HostConfig"]["Memory"]
     assert settings["maxmemory-policy"] == "noeviction"
 
 
-def test_redis_refuses_a_client_without_its_password(stack: Stack) -> None:
-    """A process on the network that does not know REDIS_PASSWORD gets no answer from Redis."""
+def test_redis_refuses_commands_without_the_password(stack: Stack) -> None:
+    """A client on Redis's network that does not send REDIS_PASSWORD gets NOAUTH."""
     (container,) = stack.containers("api")
-    ask = "import socket; s = socket.create_connection(('redis', 6379)); s.sendall(b'KEYS *\\r\\n'); print(s.recv(99))"
-    assert "NOAUTH" in run("docker", "exec", container, "python", "-c", ask)
+    program = (
+        "import socket; s = socket.create_connection(('redis', 6379)); s.sendall(b'KEYS *\\r\\n'); print(s.recv(99))"
+    )
+    assert "NOAUTH" in run("docker", "exec", container, "python", "-c", program)
 
 
-def test_redis_cannot_be_reached_from_outside(stack: Stack) -> None:
-    """Redis is on one network only, which is internal, and none of its ports is published."""
+def test_redis_is_only_on_an_internal_network(stack: Stack) -> None:
+    """Redis is on one network, which is internal, and publishes no port."""
     (container,) = stack.containers("redis")
     (network,) = inspect(container)["NetworkSettings"]["Networks"]
     assert run("docker", "network", "inspect", "--format", "{{.Internal}}", network).strip() == "true"
     assert not inspect(container)["HostConfig"]["PortBindings"]
 
 
-def test_no_list_of_processes_shows_the_password(stack: Stack) -> None:
-    """On the host anybody may read the command lines of what runs in the containers, but not their environment."""
+def test_password_is_not_in_command_lines_or_logs(stack: Stack) -> None:
+    """REDIS_PASSWORD is in the container's environment only: every user of the host can read its command lines."""
     (container,) = stack.containers("redis")
     password = dict(entry.split("=", 1) for entry in inspect(container)["Config"]["Env"])["REDIS_PASSWORD"]
-    shown = run("docker", "top", container, "-eo", "pid,args")
-    assert "redis-server" in shown
-    assert password not in shown
-    assert password not in stack.logs(container)
+    processes = run("docker", "top", container, "-eo", "pid,args")
+    assert "redis-server" in processes
+    assert password not in processes
+    assert password not in logs(container)
 
 
 def test_redis_needs_no_password(images: dict[str, str], tmp_path: Path) -> None:
-    """Without any setting it starts, is healthy, and answers who is on its network."""
+    """Redis without any setting becomes healthy, and answers a client on its network."""
     shutil.copy(ROOT / "docker-compose.yml", tmp_path)
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in images.items()))
@@ -106,10 +117,7 @@ def test_redis_needs_no_password(images: dict[str, str], tmp_path: Path) -> None
     try:
         run(*compose, "up", "--detach", "redis", folder=tmp_path)
         container = run(*compose, "ps", "--quiet", "redis", folder=tmp_path).strip()
-        deadline = time.monotonic() + 60
-        while inspect(container)["State"]["Health"]["Status"] != "healthy":
-            assert time.monotonic() < deadline, inspect(container)["State"]["Health"]
-            time.sleep(0.5)
-        assert attempt(container, "redis-cli", "ping").stdout == "PONG\n"
+        wait_until_healthy(container, 60)
+        assert run_inside(container, "redis-cli", "ping").stdout == "PONG\n"
     finally:
         subprocess.run([*compose, "down", "--volumes"], cwd=tmp_path, env=clean_environment(), check=False)

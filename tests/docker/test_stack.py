@@ -1,4 +1,4 @@
-"""The real containers: built, started, killed. `test_hardening.py` has what they may not do."""
+"""Jobs in the real containers, which are built, started and killed. Their limits are in `test_hardening.py`."""
 
 import io
 import os
@@ -23,7 +23,7 @@ every_service = pytest.mark.parametrize("service", SERVICES)
 
 @pytest.fixture(scope="session")
 def long_question() -> bytes:
-    """The question again and again: some seconds of work, so that there is time to kill who does it."""
+    """The question twelve times: some seconds of work, in which its worker can be killed."""
     with wave.open(str(QUESTION)) as question:
         parameters, frames = question.getparams(), question.readframes(question.getnframes())
     out = io.BytesIO()
@@ -33,84 +33,82 @@ def long_question() -> bytes:
     return out.getvalue()
 
 
-def test_the_answer_lies_on_the_host_and_belongs_to_the_caller(stack: Stack) -> None:
-    """A recording goes through all containers, and its WAV is in shared_data/output, its owner's like the folder."""
-    job = stack.completed(stack.upload(QUESTION.read_bytes()))
-    answer = stack.answer(job["job_id"])
+def test_answer_is_on_the_host_and_owned_by_the_user(stack: Stack) -> None:
+    """A recording passes all containers, and its answer is in shared_data/output, owned by the owner of the folder."""
+    job = stack.wait_until_completed(stack.upload(QUESTION.read_bytes()))
+    answer = stack.answer_file(job["job_id"])
     assert job["audio_path"] == f"output/{answer.name}"
     assert answer.stat().st_uid == stack.uid
-    with wave.open(str(answer)) as spoken:
-        assert spoken.getnframes() / spoken.getframerate() > 0.5
+    with wave.open(str(answer)) as audio:
+        assert audio.getnframes() / audio.getframerate() > 0.5
 
 
-def test_the_command_talks_to_the_containers(stack: Stack, tmp_path: Path) -> None:
-    """From the host, which shares nothing with them but the API: the answer is written beside the question."""
+def test_command_on_the_host_uses_the_containers(stack: Stack, tmp_path: Path) -> None:
+    """The command on the host reaches the containers through the API, and writes the answer next to the question."""
     shutil.copy(QUESTION, tmp_path)
     code, out, err = done(stack, tmp_path, "talk", "question.wav")
     assert (code, out) == (0, f"{SENTENCE}\n{ANSWER}\n"), err
-    with wave.open(str(tmp_path / "question_response.wav")) as spoken:
-        assert spoken.getnframes() / spoken.getframerate() > 0.5
+    with wave.open(str(tmp_path / "question_response.wav")) as audio:
+        assert audio.getnframes() / audio.getframerate() > 0.5
 
 
-def test_a_worker_whose_processes_all_die_comes_back_and_finishes(stack: Stack, long_question: bytes) -> None:
-    """A crash in mid-job costs the job nothing but time, though the stage has one worker only."""
+def test_crashed_worker_restarts_and_completes_its_job(stack: Stack, long_question: bytes) -> None:
+    """A worker whose processes are all killed during a job is restarted once, and completes the job."""
     job_id = stack.upload(long_question)
-    container = stack.worker_of(job_id, "stt-worker")
+    container = stack.wait_for_worker(job_id, "stt-worker")
     run("docker", "exec", container, "python", "-c", "import os; os.kill(-1, 9)")
-    job = stack.completed(job_id)
+    job = stack.wait_until_completed(job_id)
     assert job["attempts"]["stt"] == 2
     assert inspect(container)["RestartCount"] == 1
 
 
 def test_two_workers_of_a_stage_serve_two_jobs_at_once(stack: Stack, long_question: bytes) -> None:
-    """`--scale stt-worker=2` is all that it takes to share the work."""
+    """Two jobs are started by different containers after `--scale stt-worker=2`."""
     stack.up(stt=2)
     jobs = [stack.upload(long_question), stack.upload(long_question)]
-    assert len({stack.worker_of(job_id, "stt-worker") for job_id in jobs}) == 2
+    assert len({stack.wait_for_worker(job_id, "stt-worker") for job_id in jobs}) == 2
     for job_id in jobs:
-        stack.completed(job_id)
+        stack.wait_until_completed(job_id)
 
 
-def test_another_worker_finishes_what_a_killed_container_held(stack: Stack, long_question: bytes) -> None:
-    """A container that is killed and does not come back loses no job."""
+def test_another_worker_completes_the_job_of_a_killed_container(stack: Stack, long_question: bytes) -> None:
+    """A job whose container is killed and stays down is completed by the stage's other worker."""
     stack.up(stt=2)
     job_id = stack.upload(long_question)
-    held_by = stack.worker_of(job_id, "stt-worker")
-    run("docker", "kill", "--signal", "KILL", held_by)
-    job = stack.completed(job_id)
+    holder = stack.wait_for_worker(job_id, "stt-worker")
+    run("docker", "kill", "--signal", "KILL", holder)
+    job = stack.wait_until_completed(job_id)
     assert job["attempts"]["stt"] == 2
-    assert not inspect(held_by)["State"]["Running"]
-    assert stack.answer(job_id).exists()
+    assert not inspect(holder)["State"]["Running"]
+    assert stack.answer_file(job_id).exists()
 
 
-def test_a_job_outlives_a_power_cut(stack: Stack, long_question: bytes) -> None:
-    """All containers die at once, Redis too; when they are started again, the accepted job completes."""
+def test_accepted_job_survives_a_power_failure(stack: Stack, long_question: bytes) -> None:
+    """An accepted job completes after all containers, Redis included, were killed at once and started again."""
     job_id = stack.upload(long_question)
-    stack.worker_of(job_id, "stt-worker")
-    time.sleep(1.5)  # Redis forces its file to the disk once a second
+    stack.wait_for_worker(job_id, "stt-worker")
+    time.sleep(1.5)  # Redis syncs its file to the disk once a second
     stack.compose("kill")
     stack.up(stt=1)
-    assert stack.completed(job_id)["attempts"]["stt"] == 2
+    assert stack.wait_until_completed(job_id)["attempts"]["stt"] == 2
 
 
 @every_service
-def test_a_container_that_is_told_to_stop_ends_in_order(stack: Stack, service: str) -> None:
-    """SIGTERM reaches the process behind the init, which ends by itself, long before it would be killed."""
+def test_stopped_container_exits_on_sigterm(stack: Stack, service: str) -> None:
+    """A container's service gets SIGTERM from `docker stop` and exits within 15 s, before Docker would kill it."""
     (container,) = stack.containers(service)
-    started = time.monotonic()
+    started_at = time.monotonic()
     run("docker", "stop", container)
-    assert time.monotonic() - started < 15
-    # Having closed everything, uvicorn hands the signal on to itself: 128 + 15.
+    assert time.monotonic() - started_at < 15
+    # After its shutdown uvicorn raises the signal again: 128 + 15.
     assert inspect(container)["State"]["ExitCode"] == (143 if service == "api" else 0)
     run("docker", "start", container)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
-@pytest.mark.parametrize("owner", [0, 1000, 4321], ids=["root", "the default user", "somebody else"])
-def test_the_volume_can_be_written_whoever_checked_the_tree_out(
-    images: dict[str, str], tmp_path: Path, owner: int
-) -> None:
-    """Without any setting, `docker compose up` works for root, for the usual first user and for any other."""
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of a folder")
+@pytest.mark.parametrize("owner", [0, 1000, 4321], ids=["root", "the default user", "another user"])
+def test_volume_is_writable_for_any_owner_of_the_tree(images: dict[str, str], tmp_path: Path, owner: int) -> None:
+    """The services can write to the volume without any setting, whether root, user 1000 or another user owns it."""
     shutil.copy(ROOT / "docker-compose.yml", tmp_path)
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in images.items()))
@@ -126,4 +124,4 @@ def test_the_volume_can_be_written_whoever_checked_the_tree_out(
     finally:
         subprocess.run([*compose, "down", "--volumes"], cwd=tmp_path, env=clean_environment(), check=False)
     assert data.stat().st_uid == (owner or 1000)
-    assert not data.stat().st_mode & 0o002, "not everybody may write"
+    assert not data.stat().st_mode & 0o002, "other users may not write"

@@ -80,7 +80,7 @@ def ended_jobs(api: ServiceProcesses, tmp_path_factory: pytest.TempPathFactory) 
     """The ids of a completed job and of a failed one."""
     broken = tmp_path_factory.mktemp("broken") / "broken.wav"
     broken.write_bytes(b"RIFF\0\0\0\0WAVE")
-    jobs = [api.ended(api.upload(conversation_id=CONVERSATION)), api.ended(api.upload(broken))]
+    jobs = [api.wait_until_ended(api.upload(conversation_id=CONVERSATION)), api.wait_until_ended(api.upload(broken))]
     assert [job["status"] for job in jobs] == ["completed", "failed"]
     return [job["job_id"] for job in jobs]
 

@@ -82,7 +82,7 @@ def test_job_completes_on_a_secured_redis(server: SecureRedis, tmp_path: Path) -
     try:
         services.start()
         services.wait_until_ready()
-        assert services.ended(services.upload())["status"] == "completed"
+        assert services.wait_until_ended(services.upload())["status"] == "completed"
     finally:
         services.stop()
     assert PASSWORD not in services.logs()

@@ -1,28 +1,32 @@
-"""Somebody who listens to a job over HTTP, in a thread, while the test does something else."""
+"""An HTTP response that is read in a thread as it arrives, while the test does something else."""
 
 import json
 import threading
-import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-WAV_HEAD = 44
+from api.jobs.audio_formats import WAV_HEADER_BYTES
+from support.wait import wait_until
+
+#: Includes the time that a worker takes to start where a test kills one.
+_TIMEOUT_S = 60
 
 
-class Hearing:
-    """A GET request of which each byte is kept as it comes."""
+class HttpStream:
+    """A GET request whose response can be read while it arrives: an answer's audio, or a job's events."""
 
     def __init__(self, url: str, path: str, headers: dict[str, str] | None = None, **query: str | int) -> None:
         self.status = 0
         self.headers = httpx.Headers()
         self.body = b""
-        self.is_broken_off = False
-        """The connection ended before the answer did."""
-        self._client = httpx.Client(base_url=url, timeout=60)
+        self.is_cut_off = False
+        """The connection was closed before the response was complete."""
+        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT_S)
         self._request = self._client.build_request("GET", path, headers=headers, params=query)
-        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread = threading.Thread(target=self._receive, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -34,50 +38,59 @@ class Hearing:
         self._client.close()
         self._thread.join(5)
 
-    def _listen(self) -> None:
+    def _receive(self) -> None:
         try:
             response = self._client.send(self._request, stream=True)
-            self.status, self.headers = response.status_code, response.headers
-            for piece in response.iter_raw():
-                self.body += piece
-        except (httpx.HTTPError, RuntimeError):  # which is also what a client is told that closes
-            self.is_broken_off = True
+            self.status = response.status_code
+            self.headers = response.headers
+            for chunk in response.iter_raw():
+                self.body += chunk
+        except (httpx.HTTPError, RuntimeError):  # a client that is closed while it reads raises RuntimeError
+            self.is_cut_off = True
 
-    def until(self, size: int) -> bytes:
-        """Until so many bytes have come."""
-        self._wait(lambda: len(self.body) >= size)
+    def read(self, size: int) -> bytes:
+        """Wait until at least `size` bytes have arrived in all; return all that have."""
+        self._wait_until(lambda: len(self.body) >= size)
         return self.body
 
-    def to_the_end(self) -> bytes:
+    def read_to_end(self) -> bytes:
+        """Wait for the end of the response."""
         self._thread.join(90)
         assert not self._thread.is_alive(), f"{self._request.url} does not end: {self.body[-500:]!r}"
         return self.body
 
     @property
-    def samples(self) -> bytes:
-        """Of a WAV."""
-        return self.body[WAV_HEAD:]
+    def wav_samples(self) -> bytes:
+        """The bytes behind the header of a WAV file."""
+        return self.body[WAV_HEADER_BYTES:]
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """Of server-sent events, those that have come whole: `id`, `event` and `data`."""
-        found = []
+        """The complete server-sent events so far, each with `id`, `event` and `data`."""
+        events = []
         for block in self.body.decode(errors="ignore").split("\n\n")[:-1]:
             fields = dict(line.split(": ", 1) for line in block.split("\n") if not line.startswith(":"))
             if fields:
-                found.append(fields | {"data": json.loads(fields["data"])})
-        return found
+                events.append(fields | {"data": json.loads(fields["data"])})
+        return events
 
-    def named(self, name: str) -> list[dict[str, Any]]:
-        """The data of the events of that name."""
+    def event_data(self, name: str) -> list[dict[str, Any]]:
+        """The data of each event with this name."""
         return [event["data"] for event in self.events if event["event"] == name]
 
-    def until_told(self, name: str, count: int = 1) -> None:
-        self._wait(lambda: len(self.named(name)) >= count)
+    def wait_for_event(self, name: str, count: int = 1) -> None:
+        """Wait until `count` events with this name have arrived."""
+        self._wait_until(lambda: len(self.event_data(name)) >= count)
 
-    def _wait(self, done: Any) -> None:
-        deadline = time.monotonic() + 60
-        while not done():
-            assert time.monotonic() < deadline, f"{self._request.url} stands still: {self.body[-500:]!r}"
-            assert self._thread.is_alive() or done(), f"{self._request.url} has ended: {self.body[-500:]!r}"
-            time.sleep(0.01)
+    def _wait_until(self, condition: Callable[[], bool]) -> None:
+        def holds() -> bool:
+            # The thread is looked at first: what arrives just before it ends is in the body by then.
+            is_receiving = self._thread.is_alive()
+            if condition():
+                return True
+            assert is_receiving, f"{self._request.url} has ended: {self.body[-500:]!r}"
+            return False
+
+        wait_until(
+            holds, _TIMEOUT_S, poll_s=0.01, describe=lambda: f"{self._request.url} stands still: {self.body[-500:]!r}"
+        )

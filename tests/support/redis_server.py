@@ -9,6 +9,6 @@ __all__ = ["RedisServer", "redis_binaries"]
 
 
 def redis_binaries() -> dict[str, str]:
-    """The available servers: the one on the PATH, and the older one that the demonstration falls back to."""
-    found = {"path": shutil.which("redis-server"), "carried": carried_redis()}
-    return {name: path for name, path in found.items() if path}
+    """The available servers: the one on the PATH, and the older one that is bundled for `cascade up`."""
+    binaries = {"path": shutil.which("redis-server"), "bundled": carried_redis()}
+    return {name: path for name, path in binaries.items() if path}

@@ -1,1 +1,1 @@
-"""Third-party engines, found by name like those of the project, with a delay set in a file."""
+"""Third-party engines, found through entry points like those of the project, with a delay that is set in a file."""
