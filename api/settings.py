@@ -16,44 +16,46 @@ class ApiSettings(SharedSettings):
     """Settings of the API."""
 
     api_host: str = "127.0.0.1"
-    """The address to listen on; a container listens on 0.0.0.0."""
+    """Address to listen on; in a container, 0.0.0.0."""
 
     api_port: int = Field(default=8000, ge=0, le=65535)
-    """The port to listen on."""
+    """Port to listen on."""
 
     api_keys: SecretStr = SecretStr("")
-    """Keys, separated by commas, each of at least 16 characters; a request must carry one. With none, every request is
-    served."""
+    """API keys, separated by commas, each of at least 16 characters; a request must carry one of them. Empty serves
+    every request without a key."""
 
     api_hosts: str = ""
-    """Names, separated by commas, that the Host header may have, against DNS rebinding; empty allows any."""
+    """Host names that requests may be sent to, separated by commas, against DNS rebinding; empty allows any."""
 
     api_docs: bool = True
     """Serve `/docs` and `/openapi.json`."""
 
     cors_origins: str = ""
-    """Origins of web pages, separated by commas, that may use the API beside its own page, such as `https://example.org`."""
+    """Origins of other web pages that may use the API, separated by commas, such as `https://example.org`; `*` allows
+    any."""
 
     trusted_proxies: str = "127.0.0.1"
-    """Addresses of proxies, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are trusted."""
+    """Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto headers are trusted, separated by commas."""
 
     rate_limit: str = "120/minute"
-    """Maximum rate of POST requests of one client, such as `60/minute` or `1000/day`; `off` sets no limit."""
+    """Maximum rate of POST requests per API key, or per IP address without keys, such as `60/minute` or `1000/day`;
+    `off` sets no limit."""
 
     max_uploads: int = Field(default=64, ge=1)
-    """Maximum number of uploads that are received at once."""
+    """Maximum number of uploads that one API process receives at once."""
 
     max_upload_mb: float = Field(default=25, gt=0)
-    """The largest recording that is accepted, in megabytes of 1,000,000 bytes."""
+    """Size of the largest accepted recording in MB (10^6 bytes)."""
 
     max_live_jobs: int = Field(default=1000, ge=1)
-    """Maximum number of jobs that wait or run at once; more are refused with 503."""
+    """Maximum number of jobs that wait or run at once; further ones are refused with 503."""
 
     retention_hours: float = Field(default=24, gt=0)
-    """Time that a job, its texts and its audio are kept after its end."""
+    """Hours that a job, its texts and its audio are kept after its end."""
 
     conversation_ttl_hours: float = Field(default=24, gt=0, le=87_600)
-    """Time that a conversation is kept after its last turn."""
+    """Hours that a conversation is kept after its last turn."""
 
     @field_validator("api_keys")
     @classmethod
@@ -101,9 +103,9 @@ def _check_not_just_commas(text: str) -> None:
         ValueError: the text has only commas and blanks.
     """
     if text and not split_commas(text):
-        raise ValueError("there is nothing between the commas; name at least one, or leave it empty")
+        raise ValueError("it has only commas; name at least one entry, or leave it empty")
 
 
 def split_commas(text: str) -> list[str]:
-    """The entries of a list separated by commas, without blanks and empty ones."""
+    """The entries of a comma-separated list, without the blanks around them; empty entries are dropped."""
     return [entry.strip() for entry in text.split(",") if entry.strip()]
