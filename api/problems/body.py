@@ -17,7 +17,7 @@ class ProblemBody(BaseModel):
     title: str = Field(description="The HTTP status in words.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="The fault and its remedy, in a sentence or two.")
-    code: str = Field(description="A stable word for programs.")
+    code: str = Field(description="A stable identifier for programs.")
 
 
 #: The OpenAPI entry for the problems that a route does not list.
@@ -27,7 +27,7 @@ OTHER_PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 def problem_body(problem: Problem) -> dict[str, Any]:
-    """The members of a problem, as JSON has them."""
+    """The body of a problem's response, as a JSON object."""
     title = HTTPStatus(problem.status).phrase
     return ProblemBody(title=title, status=problem.status, detail=problem.detail, code=problem.code).model_dump()
 

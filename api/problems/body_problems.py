@@ -4,15 +4,15 @@ from api.problems.problem import ProblemType
 
 
 class BodyProblems:
-    """Refusals of what a request sends."""
+    """Problems of a request's body."""
 
-    # Request bodies
+    # Any body
 
     UPLOAD_STALLED = ProblemType(
         408,
         "upload_stalled",
-        "The upload came too slowly. Send it again.",
-        "A body falls behind 1 kB/s, pauses for 30 s, takes too long as a whole, or is slow while others wait.",
+        "The upload was too slow. Send it again.",
+        "A body is slower than 1 kB/s, pauses for 30 s, takes too long in all, or is slow while other uploads wait.",
     )
     TOO_MANY_UPLOADS = ProblemType(
         503,
@@ -30,7 +30,7 @@ class BodyProblems:
     UNEXPECTED_FIELD = ProblemType(
         422,
         "unexpected_field",
-        "Send no other fields than these, each at most once: {fields}.",
+        "Send only these fields, each at most once: {fields}.",
         "A form or a JSON object has an unknown field, or a form has a field more than once.",
         example={"fields": "text, language, voice"},
     )

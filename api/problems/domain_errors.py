@@ -7,7 +7,7 @@ from api.problems.catalogue import PROBLEMS, Problems
 from api.problems.problem import Problem
 from shared.errors import CascadeError
 
-#: Retry-After where the error does not say when to come back.
+#: Retry-After if the error has no time of its own.
 _RETRY_AFTER_S = 5
 
 _KINDS = {kind.error: kind for kind in PROBLEMS if kind.error}

@@ -15,7 +15,7 @@ from api.problems.problem import Problem
 from api.problems.render import render
 from shared.errors import CascadeError
 
-#: What a header, a query parameter or a part of the path must be, by pydantic's type of the fault.
+#: The expected value of a header, a query parameter or a part of the path, by pydantic's type of the fault.
 _EXPECTED = {
     "float_parsing": "a number",
     "greater_than_equal": "at least {ge:g}",
@@ -31,31 +31,31 @@ def install_handlers(app: FastAPI, headers: Mapping[str, str]) -> None:
 
     @app.exception_handler(Problem)
     @app.exception_handler(CascadeError)
-    async def refused(_request: Request, error: Problem | CascadeError) -> JSONResponse:
+    async def handle_problem(_request: Request, error: Problem | CascadeError) -> JSONResponse:
         return render(error)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        faults = "; ".join(_fault(fault) for fault in error.errors())
+    async def handle_invalid_request(_request: Request, error: RequestValidationError) -> JSONResponse:
+        faults = "; ".join(_describe_fault(fault) for fault in error.errors())
         return render(Problem(Problems.INVALID_REQUEST, faults=faults))
 
     @app.exception_handler(HTTPException)
-    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+    async def handle_http_error(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == Problems.NOT_FOUND.status:
             return render(Problem(Problems.NOT_FOUND), error.headers)
         if error.status_code == Problems.METHOD_NOT_ALLOWED.status:
-            return render(Problem(Problems.METHOD_NOT_ALLOWED, allowed=", ".join(_methods(request))))
+            return render(Problem(Problems.METHOD_NOT_ALLOWED, allowed=", ".join(_allowed_methods(request))))
         kind = replace(Problems.HTTP_ERROR, status=error.status_code)
         return render(Problem(kind, reason=error.detail), error.headers)
 
     @app.exception_handler(Exception)
-    async def unexpected(_request: Request, _error: Exception) -> JSONResponse:
+    async def handle_unexpected_error(_request: Request, _error: Exception) -> JSONResponse:
         # Raised again by Starlette, and logged by uvicorn.
         return render(Problem(Problems.INTERNAL_ERROR), headers)
 
 
-def _methods(request: Request) -> list[str]:
-    """The methods that an address takes. Starlette lists only those of the first of its routes."""
+def _allowed_methods(request: Request) -> list[str]:
+    """The methods that an address supports. Starlette lists only those of its first route."""
     return [
         method
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -63,7 +63,7 @@ def _methods(request: Request) -> list[str]:
     ]
 
 
-def _fault(fault: Mapping[str, Any]) -> str:
+def _describe_fault(fault: Mapping[str, Any]) -> str:
     """One fault that pydantic has found, in words."""
     place = fault["loc"][0]
     name = fault["loc"][-1]

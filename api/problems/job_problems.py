@@ -9,7 +9,7 @@ _JOB_ID = "3f2b8c1e9d4a4f6f8b7a6c5d4e3f2a1b"
 
 
 class NoAudioReason(StrEnum):
-    """Why a job has no audio to send: the `reason` in the sentence of `NO_AUDIO`."""
+    """The reason why a job has no audio, as the sentence of `NO_AUDIO` gives it."""
 
     TEXT_ONLY = "only text was requested of this job. See /status/{job_id} for it"
     NO_ANSWER = "this job ended without an answer. See /status/{job_id} for the reason"
@@ -17,7 +17,7 @@ class NoAudioReason(StrEnum):
 
 
 class JobProblems:
-    """Refusals of what a request asks of a job or a conversation."""
+    """Problems of requests for a job, its answer or a conversation."""
 
     # Jobs
 
@@ -43,7 +43,7 @@ class JobProblems:
     IDEMPOTENCY_KEY_REUSED = ProblemType(
         422,
         "idempotency_key_reused",
-        "This Idempotency-Key came with another request before. Use a new key for a new request.",
+        "This Idempotency-Key was used for another request before. Use a new key for a new request.",
         "Two requests that differ carry the same Idempotency-Key.",
     )
     JOB_NOT_FAILED = ProblemType(
@@ -83,14 +83,14 @@ class JobProblems:
     ANSWER_RESTARTED = ProblemType(
         412,
         "answer_restarted",
-        "The answer has been restarted. Fetch it again without an offset, and discard what came before.",
+        "The answer has been restarted. Fetch it again without an offset, and discard the part that you have.",
         "An offset is requested of an answer that has been generated again since, because its LLM worker had died.",
     )
     NO_SUCH_SEGMENT = ProblemType(
         404,
         "no_such_segment",
-        "There is no such segment, or not yet, or no longer. See /audio/{job_id} for the whole answer.",
-        "The segment is not there yet, never will be, or has been removed.",
+        "This segment does not exist yet, has been removed, or never existed. See /audio/{job_id} for the answer.",
+        "The segment has not been synthesized yet, has been removed, or never will exist.",
         example={"job_id": _JOB_ID},
     )
     NO_SUCH_RANGE = ProblemType(

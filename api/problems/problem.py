@@ -18,7 +18,7 @@ class ProblemType:
     """The HTTP status."""
 
     code: str
-    """A stable word for programs."""
+    """A stable identifier for programs."""
 
     sentence: str
     """The fault and its remedy, for people. Parameters stand in braces, as for `str.format`."""
@@ -30,7 +30,7 @@ class ProblemType:
     """A value for each parameter of the sentence and the headers, for the OpenAPI document."""
 
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Response headers beside those of every response. They may hold parameters too."""
+    """Response headers in addition to those of every response. Their values may have parameters too."""
 
     error: type[CascadeError] | None = None
     """The domain error that becomes this problem, if there is one."""

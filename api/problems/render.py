@@ -12,7 +12,7 @@ from shared.logs import get_logger
 
 
 def render(error: Problem | CascadeError, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The response for an error, with `headers` beside the problem's own."""
+    """The response for an error, with `headers` in addition to the problem's own."""
     if isinstance(error, CascadeError):
         problem = problem_of(error)
         if problem.status == 500:

@@ -5,7 +5,7 @@ from shared.errors import CascadeError
 
 
 class RequestProblems:
-    """Refusals that do not depend on the route."""
+    """Problems that do not depend on the route."""
 
     # The connection
 
@@ -18,7 +18,7 @@ class RequestProblems:
     REQUEST_STALLED = ProblemType(
         408,
         "request_stalled",
-        "The head of the request came too slowly. Send it again.",
+        "The head of the request was too slow. Send it again.",
         "Request line and headers are not complete 10 s after the connection was opened or the last response sent.",
     )
     HEAD_TOO_LARGE = ProblemType(
@@ -34,7 +34,7 @@ class RequestProblems:
     UNKNOWN_HOST = ProblemType(
         421,
         "unknown_host",
-        "The service does not answer to that name. API_HOSTS may add it.",
+        "The service does not accept this host name. Add it to API_HOSTS to allow it.",
         "The Host header is not in API_HOSTS.",
     )
     UNAUTHORIZED = ProblemType(
@@ -48,13 +48,13 @@ class RequestProblems:
     CROSS_SITE = ProblemType(
         403,
         "cross_site",
-        "A page of another site may not do this. CORS_ORIGINS may allow it.",
-        "A browser sends a request that changes something for a page of another origin.",
+        "Pages of other sites may not send this request. Add the site's origin to CORS_ORIGINS to allow it.",
+        "A page of another origin makes a browser send a request that changes something.",
     )
     RATE_LIMITED = ProblemType(
         429,
         "rate_limited",
-        "No more than {limit} are allowed. Try again in {retry_after_s} s.",
+        "The rate limit is {limit}. Try again in {retry_after_s} s.",
         "A client sends more POST requests than RATE_LIMIT allows.",
         example={"limit": "120 per 1 minute", "retry_after_s": 20},
         headers=RETRY_AFTER,
@@ -63,12 +63,12 @@ class RequestProblems:
     # Any request
 
     NOT_FOUND = ProblemType(
-        404, "not_found", "There is nothing at this address.", "The path is none of the API's or the page's."
+        404, "not_found", "There is nothing at this address.", "The API and its page have no such path."
     )
     METHOD_NOT_ALLOWED = ProblemType(
         405,
         "method_not_allowed",
-        "This address takes another method; the header Allow lists them.",
+        "This address does not support the method. The Allow header lists those that it does.",
         "The path exists, but not for this method.",
         example={"allowed": "GET, HEAD"},
         headers={"Allow": "{allowed}"},

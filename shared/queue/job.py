@@ -13,7 +13,7 @@ from shared.queue.stages import ENDED, SPEECH_TO_SPEECH, STAGES, JobStatus
 class JobError(BaseModel):
     """Why a job failed."""
 
-    code: str = Field(description="A stable word for programs.", examples=["no_speech"])
+    code: str = Field(description="A stable identifier for programs.", examples=["no_speech"])
     message: str = Field(description="A sentence for people.")
 
 
