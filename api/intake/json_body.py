@@ -20,7 +20,7 @@ from api.problems.problem import Problem
 MAX_BYTES = 400_000
 
 #: The problems of every route that takes a JSON body.
-PROBLEMS = (
+JSON_BODY_PROBLEMS = (
     Problems.INCOMPLETE_UPLOAD,
     Problems.MALFORMED_JSON,
     Problems.UPLOAD_STALLED,

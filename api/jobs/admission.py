@@ -1,4 +1,4 @@
-"""Admission: whether there is room for one more job, checked before its recording is received."""
+"""Admission control: a new job is refused before its recording is received if the queue has no room for it."""
 
 import math
 
@@ -8,19 +8,19 @@ from shared.errors import QueueFull
 from shared.queue.messages import QueueStats
 from shared.queue.queue import Queue
 
-#: A refused client should come back when so large a share of the jobs has ended: with less, all would be refused again.
-_ROOM = 0.1
+#: The share of the jobs that must end before a refused client should try again: with less, most would be refused again.
+_FREED_SHARE = 0.1
 
 _MIN_PAUSE_S = 1
 _MAX_PAUSE_S = 600
 
-#: The pause while no job has ended yet, so that there is no rate to reckon with.
+#: The pause while no job has ended recently, so that the rate is unknown.
 _UNKNOWN_PAUSE_S = 30
 
 
 async def check_admission(queue: Queue, max_live: int, idempotency_key: str) -> None:
-    """Pass while there is room, and always for a request that has been accepted before. The queue decides again,
-    atomically, when the recording has been received.
+    """Refuse a new job if the queue has no room; a request that was accepted before always passes. The queue checks
+    again, atomically, once the recording has been received.
 
     Raises:
         QueueFull: `max_live` jobs have not ended.
@@ -38,7 +38,7 @@ async def check_admission(queue: Queue, max_live: int, idempotency_key: str) -> 
 
 
 def queue_full_error(stats: QueueStats, max_live: int) -> QueueFull:
-    """The refusal of a job, with the time after which another try is worthwhile."""
+    """The refusal of a job, with the time to wait before another try."""
     return QueueFull(retry_after_s=_pause_s(stats, max_live))
 
 
@@ -46,4 +46,4 @@ def _pause_s(stats: QueueStats, max_live: int) -> int:
     """The time until a tenth of all jobs have ended, at the rate of the last minute."""
     if not stats.ended_per_s:
         return _UNKNOWN_PAUSE_S
-    return min(max(math.ceil(_ROOM * max_live / stats.ended_per_s), _MIN_PAUSE_S), _MAX_PAUSE_S)
+    return min(max(math.ceil(_FREED_SHARE * max_live / stats.ended_per_s), _MIN_PAUSE_S), _MAX_PAUSE_S)

@@ -27,20 +27,20 @@ WAV_HEADER_BYTES = 44
 #: The length in the header of a file whose length is not known yet.
 _UNKNOWN_LENGTH = 0xFFFFFFFF
 
-#: Encoding takes a hundredth of the time that the sound lasts. It has threads of its own, so that the reading of files
-#: never waits for it.
+#: Encoding takes a hundredth of the duration of the sound. These threads do nothing else, so that no file read waits
+#: for an encoder.
 _THREADS = 2
 
-#: An encoder of Opus takes one and a half megabytes.
+#: Encoders in use at once. One of Opus takes 1.5 MB.
 _MAX_ENCODERS = 64
 
 
 async def stream_wav(blocks: AsyncGenerator[AudioBlock], offset: int) -> AsyncGenerator[bytes]:
-    """A WAV file, from the byte `offset` on. `blocks` begin where the offset leads; each byte has the position that it
-    will have in the complete file."""
+    """A WAV file from the byte `offset` on, with the samples from there on as `blocks`. Every byte has the position
+    that it will have in the complete file."""
     async with aclosing(blocks):
         first = await anext(blocks)
-        if head := wav_header(first.rate_hz, first.total_bytes)[offset:]:
+        if head := _wav_header(first.rate_hz, first.total_bytes)[offset:]:
             yield head
         if first.samples:
             yield first.samples
@@ -48,8 +48,8 @@ async def stream_wav(blocks: AsyncGenerator[AudioBlock], offset: int) -> AsyncGe
             yield block.samples
 
 
-def wav_header(rate_hz: int, size: int | None) -> bytes:
-    """The header for `size` bytes of samples, mono, 16 bit; None where the size is not known."""
+def _wav_header(rate_hz: int, size: int | None) -> bytes:
+    """The header for `size` bytes of samples, mono, 16 bit; None if the size is not known."""
     data_length = _UNKNOWN_LENGTH if size is None else size
     file_length = _UNKNOWN_LENGTH if size is None else WAV_HEADER_BYTES - 8 + size
     numbers = [(16, 4), (1, 2), (1, 2), (rate_hz, 4), (2 * rate_hz, 4), (2, 2), (16, 2)]
@@ -73,7 +73,7 @@ class EncoderPool:
             Problem: too many answers are being encoded.
         """
         async with aclosing(blocks):
-            first = await anext(blocks)  # before it: a client that still waits for an answer needs no encoder
+            first = await anext(blocks)  # a client that still waits for the answer needs no encoder
             async with self._encoder(audio_format, first.rate_hz) as encoder:
                 if data := await self._run(encoder.encode, first.samples):
                     yield data
@@ -106,7 +106,7 @@ class EncoderPool:
 
 
 def _new_encoder(audio_format: EncodedFormat, rate_hz: int) -> "Encoder":
-    # Imported when it is needed: FFmpeg's libraries take 30 MB, and WAV needs none of them.
+    # Not at the top: FFmpeg's libraries take 30 MB, and WAV needs none of them.
     from api.jobs.encoder import Encoder
 
     return Encoder(audio_format, rate_hz)

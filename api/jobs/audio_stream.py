@@ -23,20 +23,21 @@ class AnswerAudioStream:
     """One listener's stream of an answer."""
 
     def __init__(self, services: JobServices, job_id: str, start: int = 0, generation: int | None = None) -> None:
-        """The listener has the first `start` bytes of samples already; with a `generation`, only an answer of that
-        generation will do."""
+        """The listener has the first `start` bytes of samples already; with a `generation`, an answer of
+        another one is refused."""
         self.generation = 0
-        """The index of the answer's first segment, which is another one after a restart."""
+        """The index of the answer's first segment, which changes when the answer is restarted."""
         self._feeds = services.feeds
         self._queue = services.queue
         self._storage = services.storage
         self._job_id = job_id
         self._start = start
         self._required_generation = generation
-        self._names: dict[int, str] = {}
+        self._segment_names: dict[int, str] = {}
         self._sent_segments = 0
         self._position = 0
         self._rate_hz: int | None = None
+        self._needs_complete_file = False
 
     async def blocks(self) -> AsyncGenerator[AudioBlock]:
         """Each block as soon as it is available.
@@ -59,12 +60,12 @@ class AnswerAudioStream:
                 yield block
 
     async def _segments(self, feed: JobFeed) -> AsyncGenerator[WavFile]:
-        """The segments in order, until the complete file is there or no more will come."""
+        """The segments in order, until the complete file exists or no more will come."""
         async for events in feed.batches():
             self._apply(events)
             if events and events[-1].name == CompletedEvent.name:
                 break
-            while name := self._names.pop(self.generation + self._sent_segments, None):
+            while name := self._segment_names.pop(self.generation + self._sent_segments, None):
                 self._check_generation()
                 self._sent_segments += 1
                 if file := await asyncio.to_thread(self._open_segment, name):
@@ -72,10 +73,11 @@ class AnswerAudioStream:
         self._check_generation()
 
     def _apply(self, events: list[JobEvent]) -> None:
-        """Note segments and restarts. All known events count before a segment is sent: the restart may be long ago."""
+        """Record segments and restarts. All known events are applied before a segment is sent, since the answer may
+        have been restarted long ago."""
         for event in events:
             if event.name == SegmentEvent.name:
-                self._names[event.data["index"]] = event.data["path"]
+                self._segment_names[event.data["index"]] = event.data["path"]
             elif event.name == RestartedEvent.name:
                 if self._sent_segments:
                     raise Problem(Problems.ANSWER_RESTARTED)
@@ -86,17 +88,19 @@ class AnswerAudioStream:
             raise Problem(Problems.ANSWER_RESTARTED)
 
     def _open_segment(self, name: str) -> WavFile | None:
-        """The next segment. None where its samples do not simply follow in the complete file: it has another rate, or
-        has been removed since the complete file is there. Then the listener must wait for that."""
+        """The next segment, or None if the stream cannot go on with it: it has another rate, or was removed because the
+        complete file exists. From then on no segment is sent, and the listener waits for the complete file."""
+        if self._needs_complete_file:
+            return None
         try:
             file = WavFile(self._storage.open_segment(name))
         except FileNotFoundError:
-            self._rate_hz = 0
+            self._needs_complete_file = True
             return None
         if self._rate_hz is None:
             self._rate_hz = file.rate_hz
         if file.rate_hz != self._rate_hz:
-            self._rate_hz = 0
+            self._needs_complete_file = True
             file.close()
             return None
         return file

@@ -8,18 +8,18 @@ from shared.logs import get_logger
 from shared.queue.queue import Queue
 from shared.storage.storage import Storage
 
-_EVERY_S = 60.0
+_INTERVAL_S = 60.0
 
-#: Files are left alone for so long, since an upload becomes a job, and a job's work a file, only after a while.
+#: A younger file may belong to an upload that is not a job yet, or to work that is not committed yet.
 _STRAY_S = 3600.0
 
-#: A job that was cancelled so recently is erased again, since a worker that held one of its tasks may just have written
-#: a file.
+#: The files of a job are erased again for this long after its cancellation: a worker that held one of its tasks may
+#: just have written one.
 _CANCELLED_MS = 180_000
 
 
 async def run_cleanup(queue: Queue, storage: Storage, retention_s: float) -> None:
-    """Sweep once a minute until cancelled. Several replicas may do it at the same time."""
+    """Sweep once a minute until cancelled. Several replicas may sweep at the same time."""
     while True:
         # One by one: a file that cannot be removed must not keep lost tasks from being found.
         for sweep in (
@@ -31,12 +31,12 @@ async def run_cleanup(queue: Queue, storage: Storage, retention_s: float) -> Non
             try:
                 await sweep()
             except QueueUnavailable:
-                pass  # the next sweep does it
+                pass  # the next sweep tries again
             except QueueUnreadable as error:
                 get_logger().error("queue_unreadable", reason=str(error.__cause__))
             except OSError as error:
                 get_logger().error("cleanup_failed", reason=error.strerror)
-        await asyncio.sleep(_EVERY_S)
+        await asyncio.sleep(_INTERVAL_S)
 
 
 async def restore_tasks(queue: Queue) -> None:
@@ -46,7 +46,7 @@ async def restore_tasks(queue: Queue) -> None:
 
 
 async def expire_jobs(queue: Queue, storage: Storage, retention_s: float) -> int:
-    """Erase the jobs that ended longer ago than `retention_s`, with their files; their number."""
+    """Erase the jobs that ended longer ago than `retention_s`, with their files. Return their number."""
     expired = await queue.ended_before(round(retention_s * 1000))
     for job_id in expired:
         await erase_job(queue, storage, job_id)
@@ -73,8 +73,8 @@ async def cancel_job(queue: Queue, storage: Storage, job_id: str) -> None:
 
 async def erase_job(queue: Queue, storage: Storage, job_id: str, *, with_turn: bool = False) -> bool:
     """Erase a job that has ended: first its files, then its record in Redis, so that no file is ever without a job.
-    With `with_turn` also its turn of a conversation, which otherwise has a lifetime of its own. False if the job is
-    gone already, or is being retried."""
+    With `with_turn`, erase its turn of a conversation too, which otherwise expires with the conversation. Return False
+    if the job is gone already, or is being retried."""
     await asyncio.to_thread(storage.erase, job_id)
     return await queue.erase(job_id, with_turn=with_turn)
 

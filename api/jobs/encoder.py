@@ -7,7 +7,7 @@ from typing import Literal
 import av
 from av.audio.stream import AudioStream
 
-#: Two bytes a sample.
+#: Samples have 16 bits.
 _SAMPLE_BYTES = 2
 
 
@@ -33,7 +33,8 @@ _CODECS = {
         "libmp3lame",
         64_000,
         (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
-        {"write_xing": "0", "id3v2_version": "0"},  # a stream cannot send these heads, which are filled in at the end
+        # Without these headers: they are filled in at the end, when a stream has long sent them.
+        {"write_xing": "0", "id3v2_version": "0"},
     ),
 }
 
@@ -65,7 +66,7 @@ class Encoder:
         options = codec.container_options | {"flush_packets": "1"}
         self._container = av.open(self._sink, "w", format=audio_format, options=options)
         # A rate that the codec does not have becomes the next higher one, so that nothing of the voice is lost.
-        codec_rate_hz = next((each for each in codec.rates_hz if each >= rate_hz), codec.rates_hz[-1])
+        codec_rate_hz = next((rate for rate in codec.rates_hz if rate >= rate_hz), codec.rates_hz[-1])
         self._stream: AudioStream = self._container.add_stream(
             codec.name, rate=codec_rate_hz, layout="mono", bit_rate=codec.bit_rate
         )
@@ -73,7 +74,7 @@ class Encoder:
     def encode(self, samples: bytes) -> bytes:
         """The bytes that are ready once these samples are encoded."""
         if not samples:
-            return b""  # an encoder would take no samples for the end
+            return b""  # to the codec, an empty frame is the end of the stream
         frame = av.AudioFrame("s16", "mono", len(samples) // _SAMPLE_BYTES, align=1)
         frame.sample_rate = self._rate_hz
         frame.planes[0].update(samples)

@@ -1,4 +1,4 @@
-"""Waiting for a job to change: one subscription for the whole process, however many clients wait."""
+"""Waiting for a job to change, with one subscription in Redis for all waiting clients of this process."""
 
 import asyncio
 from collections import defaultdict
@@ -11,11 +11,11 @@ from shared.queue.queue import Queue
 
 _RECONNECT_S = 0.5
 
-#: With so many long polls, each further one is answered soon: each holds a connection, and other requests need some.
-_CROWD = 500
+#: With this many long polls open, further ones are short: each holds a connection, and other requests need some.
+_MAX_LONG_POLLS = 500
 
-#: How long a long poll waits in such a crowd.
-_SOON_S = 1.0
+#: The time that a short poll waits.
+_SHORT_POLL_S = 1.0
 
 
 class ChangeListener:
@@ -48,10 +48,10 @@ class ChangeListener:
                 del self._waiting[job_id]
 
     async def wait_for_end(self, job_id: str, timeout_s: float) -> Job | None:
-        """The job once it has ended, or as it is after `timeout_s`, or soon in a crowd; None if there is no such
-        job."""
-        if self._polling >= _CROWD:
-            timeout_s = min(timeout_s, _SOON_S)
+        """The job once it has ended, or as it is after `timeout_s`, or after a second while too many clients wait; None
+        if there is no such job."""
+        if self._polling >= _MAX_LONG_POLLS:
+            timeout_s = min(timeout_s, _SHORT_POLL_S)
         self._polling += 1
         try:
             return await self._wait_for_end(job_id, timeout_s)
@@ -63,7 +63,7 @@ class ChangeListener:
         with self.watch(job_id) as changed:
             job = await self._queue.job(job_id)
             while job and not job.has_ended:
-                # Around the waiting alone: a deadline that falls into a command of redis-py may get lost there.
+                # Around the wait alone: redis-py may lose a cancellation that arrives during one of its commands.
                 try:
                     async with asyncio.timeout_at(deadline):
                         await changed.wait()
@@ -75,7 +75,7 @@ class ChangeListener:
 
     def _wake(self, job_id: str) -> None:
         # The empty id means that the subscription is new: any job may have changed before it.
-        jobs = [job_id] if job_id else list(self._waiting)
-        for waiting in jobs:
-            for changed in self._waiting.get(waiting, ()):
+        changed_ids = [job_id] if job_id else list(self._waiting)
+        for changed_id in changed_ids:
+            for changed in self._waiting.get(changed_id, ()):
                 changed.set()

@@ -1,4 +1,4 @@
-"""The events of a job, as the feeds pass them on."""
+"""The events of a job, as its feed holds them."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -7,7 +7,7 @@ from typing import Any, Self
 from shared.errors import QueueUnreadable
 from shared.queue.events import LAST_EVENTS, RestartedEvent, SegmentEvent, payload_types
 
-#: The data that the API itself reads, by the event's name.
+#: The data that the API itself reads: name and type, by the name of the event.
 _REQUIRED: dict[str, dict[str, type]] = {
     kind.name: {name: payload_types(kind)[name] for name in names}
     for kind, names in ((SegmentEvent, ("index", "path")), (RestartedEvent, ("first",)))
@@ -21,7 +21,7 @@ class JobEvent:
     job_id: str
 
     id: str
-    """In the order of the events; empty for a position in the queue, which is not kept."""
+    """Increases from event to event. Empty for a position in the queue, which Redis does not store."""
 
     name: str
 
@@ -29,7 +29,7 @@ class JobEvent:
     """A segment's data includes `path`, which is not for clients."""
 
     renderings: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
-    """The event in the form of each protocol, rendered once however many subscribers it is sent to."""
+    """The event as each protocol sends it, rendered once for all subscribers."""
 
     @classmethod
     def read(cls, job_id: str, stored: dict[str, Any]) -> Self:

@@ -1,9 +1,9 @@
-"""Feeds: the events of a job are read once for the whole process, however many subscribers follow it."""
+"""Feeds: the events of a job, read from Redis once for all its subscribers in this process."""
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from api.jobs.job_changes import ChangeListener
 from api.jobs.job_events import JobEvent, order_of
@@ -15,16 +15,17 @@ from shared.queue.queue import Queue
 
 _RECONNECT_S = 0.5
 
-#: How often a waiting job's position in the queue is read.
-_POSITION_EVERY_S = 2.0
+#: The time between two reads of a waiting job's position in the queue.
+_POSITION_INTERVAL_S = 2.0
 
-#: Subscribers get an empty batch at least about so often: proxies close a connection on which nothing is sent.
+#: Subscribers get an empty batch about this long after the last one: proxies close a connection on which nothing is
+#: sent.
 _IDLE_S = 15.0
 
 
 class JobFeed:
-    """The events of one job, as a list that grows. Each subscriber has its own position in it: for a slow one nothing
-    is kept, and no other waits for it."""
+    """The events of one job, as a list that grows. Each subscriber has its own position in it, so a slow one needs
+    no buffer and delays no other."""
 
     def __init__(self) -> None:
         self._events: list[JobEvent] = []
@@ -62,8 +63,8 @@ class JobFeed:
         self._wake()
 
     def wake_if_idle(self) -> None:
-        """Give subscribers an empty batch if nothing has happened for long. One timer serves all: a timer each would
-        cost a third of what sending an event costs."""
+        """Send subscribers an empty batch if the last one is long ago. The caller's timer serves all of them: a timer
+        for each would cost a third of what sending an event costs."""
         if _now() - self._woken_at > _IDLE_S:
             self._wake()
 
@@ -73,14 +74,14 @@ class JobFeed:
         self._grown = asyncio.Event()
 
     async def batches(self, after: str = "") -> AsyncIterator[list[JobEvent]]:
-        """Every event behind the one with the id `after`, until the job has ended: all that are known at once, and an
-        empty batch when nothing has happened for long."""
-        begin = order_of(after)
+        """The events after the one with the id `after`, until the job has ended. A batch holds all events that are
+        known by then; it is empty when nothing has happened for long."""
+        last_order = order_of(after)
         index = 0
         position: JobEvent | None = None
         while True:
             grown = self._grown
-            events = [event for event in self._events[index:] if event.order > begin]
+            events = [event for event in self._events[index:] if event.order > last_order]
             index = len(self._events)
             if self._queue_position is not position:
                 position = self._queue_position
@@ -118,10 +119,10 @@ class FeedRegistry:
             raise Problem(Problems.TOO_MANY_LISTENERS, job_id=job_id)
         if job_id not in self._open:
             feed = JobFeed()
-            filling = asyncio.create_task(self._fill(feed, job_id))
-            filling.add_done_callback(lambda _: feed.close())  # else its subscribers would wait for ever
-            self._open[job_id] = feed, filling
-        feed, filling = self._open[job_id]
+            fill_task = asyncio.create_task(self._fill(feed, job_id))
+            fill_task.add_done_callback(lambda _: feed.close())  # else its subscribers would wait for ever
+            self._open[job_id] = feed, fill_task
+        feed, fill_task = self._open[job_id]
         self._subscribers[job_id] += 1
         try:
             yield feed
@@ -129,33 +130,32 @@ class FeedRegistry:
             self._subscribers[job_id] -= 1
             if not self._subscribers[job_id]:
                 del self._open[job_id], self._subscribers[job_id]
-                await cancel_all([filling])
+                await cancel_all([fill_task])
 
     async def _fill(self, feed: JobFeed, job_id: str) -> None:
+        """Update the feed on every change of the job, until cancelled or until the events cannot be read."""
         with self._changes.watch(job_id) as changed:
             while True:
                 feed.wake_if_idle()
-                timeout_s = _IDLE_S
                 changed.clear()
                 try:
-                    stored = await self._queue.events(job_id, feed.last_id)
-                    feed.add([JobEvent.read(job_id, each) for each in stored])
-                    position = None if feed.has_ended else await self._queue.position(job_id)
-                    if position:
-                        timeout_s = _POSITION_EVERY_S
-                    feed.set_queue_position(
-                        JobEvent(job_id, "", position.name, position.as_dict()) if position else None
-                    )
+                    is_waiting = await self._update(feed, job_id)
                 except QueueUnavailable:
                     await asyncio.sleep(_RECONNECT_S)
                     continue
                 except QueueUnreadable:
                     return
-                try:
-                    async with asyncio.timeout(timeout_s):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_POSITION_INTERVAL_S if is_waiting else _IDLE_S):
                         await changed.wait()
-                except TimeoutError:
-                    pass
+
+    async def _update(self, feed: JobFeed, job_id: str) -> bool:
+        """Add the job's new events and its position in the queue. Return True if it waits in the queue."""
+        stored = await self._queue.events(job_id, feed.last_id)
+        feed.add([JobEvent.read(job_id, event) for event in stored])
+        position = None if feed.has_ended else await self._queue.position(job_id)
+        feed.set_queue_position(JobEvent(job_id, "", position.name, position.as_dict()) if position else None)
+        return position is not None
 
 
 def _now() -> float:

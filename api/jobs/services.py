@@ -12,7 +12,7 @@ from shared.storage.storage import Storage
 
 @dataclass(frozen=True)
 class JobServices:
-    """Built once, when the application starts."""
+    """The services of jobs, built once, when the application starts."""
 
     settings: ApiSettings
     queue: Queue

@@ -1,4 +1,4 @@
-"""Submitting: from a request to a job in the queue."""
+"""Submission: a request becomes a job in the queue."""
 
 import asyncio
 import hashlib
@@ -16,7 +16,7 @@ from shared.queue import job_fields
 from shared.queue.stages import first_task
 
 #: The problems of every route that submits a job.
-PROBLEMS = (
+SUBMISSION_PROBLEMS = (
     Problems.IDEMPOTENCY_KEY_REUSED,
     Problems.QUEUE_FULL,
     Problems.QUEUE_MEMORY_FULL,
@@ -36,7 +36,7 @@ class JobRequest:
     """The digest of the recording, if there is one."""
 
     log: dict[str, Any] = field(default_factory=dict)
-    """Facts about the request for the log."""
+    """Values for the log line `job_accepted`."""
 
     @property
     def fingerprint(self) -> str:
@@ -45,18 +45,9 @@ class JobRequest:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class SubmittedJob:
-    """The job that stands for a request."""
-
-    job_id: str
-    is_new: bool
-    """False where an earlier request with the same idempotency key had made it."""
-
-
 async def check_room(services: JobServices, idempotency_key: str) -> None:
-    """Refuse a request before its body is read: while Redis is away, each repeated upload would leave its file on the
-    volume.
+    """Refuse a request before its body is read: while Redis is unreachable, each repeated upload would leave its
+    file on the volume.
 
     Raises:
         QueueFull, QueueUnavailable, Problem: there is no room.
@@ -64,10 +55,10 @@ async def check_room(services: JobServices, idempotency_key: str) -> None:
     await check_admission(services.queue, services.settings.max_live_jobs, _digest(idempotency_key))
 
 
-async def submit(services: JobServices, own_id: str, request: JobRequest, idempotency_key: str) -> SubmittedJob:
-    """Submit a job under the id `own_id`, unless an earlier request had the same idempotency key: then that one's job
-    is returned. Where Redis does not answer, an uploaded file stays: the job may have been accepted all the same, and
-    the cleanup removes the file otherwise.
+async def submit(services: JobServices, own_id: str, request: JobRequest, idempotency_key: str) -> str:
+    """Submit a job under the id `own_id`, unless an earlier request with the same idempotency key has a job. Return the
+    id of the job. If Redis does not answer, an uploaded file stays, since the job may have been accepted all the same;
+    otherwise the cleanup removes it.
 
     Raises:
         QueueFull, QueueUnavailable: the job was not accepted.
@@ -89,14 +80,14 @@ async def submit(services: JobServices, own_id: str, request: JobRequest, idempo
         raise queue_full_error(await services.queue.stats(), max_live) from None
     if job_id == own_id:
         get_logger().info("job_accepted", job=job_id, route=request.route, **request.log)
-        return SubmittedJob(job_id, is_new=True)
+        return job_id
     await asyncio.to_thread(services.storage.erase, own_id)
     # A cancelled job has no fingerprint any more.
     if (await services.queue.fields(job_id)).get(job_fields.FINGERPRINT) not in (None, request.fingerprint):
         raise Problem(Problems.IDEMPOTENCY_KEY_REUSED)
-    return SubmittedJob(job_id, is_new=False)
+    return job_id
 
 
 def _digest(idempotency_key: str) -> str:
-    """The key as the queue stores it: of one length, and of plain characters."""
+    """The key as the queue stores it: hashed, so that its length and characters are fixed."""
     return hashlib.sha256(idempotency_key.encode()).hexdigest() if idempotency_key else ""

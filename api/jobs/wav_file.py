@@ -21,25 +21,25 @@ class AudioBlock:
     """PCM, mono, 16 bit."""
 
     total_bytes: int | None = None
-    """The size of all samples of the answer, where that is known."""
+    """The size of all samples of the answer, if it is known."""
 
 
 class WavFile:
-    """One file, open for reading. Blocking."""
+    """A WAV file that is open for reading. Its methods block."""
 
     def __init__(self, file: StoredFile) -> None:
         self._file = file.content
         try:
-            with wave.open(self._file) as head:
-                self.rate_hz = head.getframerate()
-                self.size = head.getnframes() * head.getsampwidth()
+            with wave.open(self._file) as wav:
+                self.rate_hz = wav.getframerate()
+                self.size = wav.getnframes() * wav.getsampwidth()
         except BaseException:
             self._file.close()
             raise
         self._begin = self._file.tell()
 
     def read(self, position: int) -> AudioBlock:
-        """The block of samples that begins at the byte `position` of them; an empty one behind the last."""
+        """The block of samples at `position`, in bytes from the first sample; an empty one at the end."""
         self._file.seek(self._begin + position)
         return AudioBlock(self.rate_hz, self._file.read(max(min(BLOCK_BYTES, self.size - position), 0)))
 

@@ -10,9 +10,8 @@ from api.intake.fields import DESCRIPTIONS, MAX_PROMPT_CHARS, optional_pattern
 from api.intake.idempotency_key import IdempotencyKey
 from api.intake.job_id import JobId
 from api.intake.multipart import FILE_FIELD, receive_upload
-from api.jobs import submit as submission
 from api.jobs.cleanup import cancel_job
-from api.jobs.submit import JobRequest, check_room, submit
+from api.jobs.submit import SUBMISSION_PROBLEMS, JobRequest, check_room, submit
 from api.problems.body import responses
 from api.problems.catalogue import Problems
 from api.responses.accepted import Accepted, accepted
@@ -80,7 +79,7 @@ _FORM = {
         Problems.FILE_TOO_LARGE,
         Problems.UNSUPPORTED_MEDIA_TYPE,
         Problems.MISSING_FILE,
-        *submission.PROBLEMS,
+        *SUBMISSION_PROBLEMS,
         Problems.TOO_MANY_UPLOADS,
         Problems.STORAGE_FULL,
     ),
@@ -103,11 +102,11 @@ async def transcribe(
     )
     texts = dict(upload.texts)
     conversation_id = texts.pop("conversation_id", "")
-    if "language" in texts:  # the recognizer's hint; the field `language` will be what it recognized
+    if "language" in texts:  # a hint to the recognizer, whose result will be the field `language`
         texts[job_fields.LANGUAGE_HINT] = texts.pop("language")
     job_request = JobRequest(route, texts, conversation_id, upload.digest, log={"bytes": upload.size})
-    submitted = await submit(services, own_id, job_request, idempotency_key)
-    return accepted(submitted.job_id, route, response)
+    job_id = await submit(services, own_id, job_request, idempotency_key)
+    return accepted(job_id, route, response)
 
 
 @router.get("/status/{job_id}", summary="The status of a job", responses=responses(Problems.JOB_NOT_FOUND))

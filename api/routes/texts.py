@@ -7,12 +7,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.dependencies import ServicesDep
-from api.intake import json_body
 from api.intake.fields import DESCRIPTIONS, MAX_PROMPT_CHARS, optional_pattern, validate_field
 from api.intake.idempotency_key import IdempotencyKey
-from api.intake.json_body import NOT_BLANK, receive_json, strip_text
-from api.jobs import submit as submission
-from api.jobs.submit import JobRequest, check_room, submit
+from api.intake.json_body import JSON_BODY_PROBLEMS, NOT_BLANK, receive_json, strip_text
+from api.jobs.submit import SUBMISSION_PROBLEMS, JobRequest, check_room, submit
 from api.problems.body import responses
 from api.problems.catalogue import Problems
 from api.responses.accepted import Accepted, accepted
@@ -71,7 +69,7 @@ class AskRequest(_Body):
     conversation_id: Annotated[str | None, _none_if_empty("conversation_id")] = _optional("conversation_id")
 
 
-_PROBLEMS = responses(*json_body.PROBLEMS, *submission.PROBLEMS, Problems.TOO_MANY_UPLOADS)
+_PROBLEMS = responses(*JSON_BODY_PROBLEMS, *SUBMISSION_PROBLEMS, Problems.TOO_MANY_UPLOADS)
 
 
 def _body(model: type[BaseModel]) -> dict[str, Any]:
@@ -95,8 +93,8 @@ async def ask(
     fields = ask_request.model_dump(exclude_none=True)
     fields[job_fields.TRANSCRIPT] = fields.pop("text")
     job_request = JobRequest(TEXT_TO_SPEECH, fields, conversation_id=fields.pop("conversation_id", ""))
-    submitted = await submit(services, uuid4().hex, job_request, idempotency_key)
-    return accepted(submitted.job_id, job_request.route, response)
+    job_id = await submit(services, uuid4().hex, job_request, idempotency_key)
+    return accepted(job_id, job_request.route, response)
 
 
 @router.post(
@@ -115,5 +113,5 @@ async def speak(
     fields = speak_request.model_dump(exclude_none=True)
     fields[job_fields.RESPONSE] = fields.pop("text")
     job_request = JobRequest(SYNTHESIS_ONLY, fields)
-    submitted = await submit(services, uuid4().hex, job_request, idempotency_key)
-    return accepted(submitted.job_id, job_request.route, response)
+    job_id = await submit(services, uuid4().hex, job_request, idempotency_key)
+    return accepted(job_id, job_request.route, response)

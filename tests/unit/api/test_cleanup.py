@@ -209,7 +209,7 @@ async def test_a_failing_sweep_does_not_stop_the_others(
 
     monkeypatch.setattr(fake_queue, "audit", audit)
     monkeypatch.setattr(storage, "remove_partial_files", fail)
-    monkeypatch.setattr(cleanup, "_EVERY_S", 0.01)
+    monkeypatch.setattr(cleanup, "_INTERVAL_S", 0.01)
     sweeping = asyncio.create_task(cleanup.run_cleanup(fake_queue, storage, 3600))
     async with asyncio.timeout(5):
         for _ in range(3):

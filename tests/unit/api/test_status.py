@@ -124,8 +124,8 @@ async def test_long_polls_above_a_limit_are_short(
 ) -> None:
     """A long poll that comes when many are open returns soon with the job as it is, so that it does not use up the
     connections."""
-    monkeypatch.setattr("api.jobs.job_changes._CROWD", 3)
-    monkeypatch.setattr("api.jobs.job_changes._SOON_S", 0.1)
+    monkeypatch.setattr("api.jobs.job_changes._MAX_LONG_POLLS", 3)
+    monkeypatch.setattr("api.jobs.job_changes._SHORT_POLL_S", 0.1)
     early_polls = [asyncio.create_task(client.get(f"/status/{job_id}?wait=30")) for _ in range(3)]
     await asyncio.sleep(0.1)
     late_response = await asyncio.wait_for(client.get(f"/status/{job_id}?wait=30"), 5)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.intake.json_body import MAX_BYTES, PROBLEMS, parse_json
+from api.intake.json_body import JSON_BODY_PROBLEMS, MAX_BYTES, parse_json
 from api.problems.problem import Problem
 from api.routes.texts import MAX_QUESTION_CHARS, MAX_SPEECH_CHARS, AskRequest
 from shared.queue.messages import Claim, QueueStats
@@ -206,7 +206,7 @@ async def test_a_route_is_part_of_a_repeated_upload(client: httpx.AsyncClient, w
         assert response.status_code == status
 
 
-OUTCOMES = {(202, "accepted"), *((problem.status, problem.code) for problem in PROBLEMS)}
+OUTCOMES = {(202, "accepted"), *((problem.status, problem.code) for problem in JSON_BODY_PROBLEMS)}
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=20),
