@@ -23,7 +23,7 @@ SERVER_OPTIONS: dict[str, Any] = {
     "log_config": None,
     "access_log": False,
     "server_header": False,
-    "timeout_graceful_shutdown": 5,  # at shutdown, long polls are cut off after this
+    "timeout_graceful_shutdown": 5,  # seconds, after which a shutdown cuts off long polls
 }
 
 

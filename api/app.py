@@ -29,7 +29,7 @@ with collector_paused():
     from shared.queue.queue import Queue
     from shared.storage.local import LocalStorage
 
-#: A request is refused with `queue_unavailable` when Redis has not answered for so long.
+#: Seconds that Redis may take to answer before a request is refused with `queue_unavailable`.
 PATIENCE_S = 10.0
 
 DESCRIPTION = """
@@ -101,7 +101,7 @@ def _add_middleware(app: FastAPI, settings: ApiSettings, queue: Queue) -> None:
     app.add_middleware(AccessMiddleware, settings=settings, queue=queue, keyless_paths=web.KEYLESS_PATHS)
     app.add_middleware(DrainBodyMiddleware)
     if origins := split_commas(settings.cors_origins):
-        # Without credentials: those that the browser stores are not for other sites. Their pages send their own key.
+        # No `allow_credentials`: a key that the browser has stored is not for other sites, whose pages send their own.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,

@@ -11,7 +11,7 @@ from api.jobs.services import JobServices
 
 @dataclass(frozen=True)
 class Services(JobServices):
-    """The application's services: those of jobs, and what only HTTP needs."""
+    """The services of the routes: those of jobs, and the upload slots."""
 
     upload_slots: UploadSlots
 

@@ -20,7 +20,7 @@ OPEN_PATHS = {"/healthz", "/readyz"}
 
 
 class AccessMiddleware:
-    """Refuses unknown host names, cross-site requests, missing keys and too frequent clients, in this order."""
+    """Refuses unknown host names, cross-site requests, missing keys and clients above the rate limit, in this order."""
 
     def __init__(
         self, app: ASGIApp, settings: ApiSettings, queue: Queue, keyless_paths: Set[str] = frozenset()

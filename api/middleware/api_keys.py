@@ -10,8 +10,8 @@ from starlette.datastructures import Headers
 
 
 class ApiKeys:
-    """The accepted keys, as digests: these are equal in length, so a comparison takes the same time whatever was
-    sent."""
+    """The accepted keys, as digests: all have the same length, so a comparison takes the same time whatever a request
+    carries."""
 
     def __init__(self, keys: Iterable[str]) -> None:
         self._digests = [_digest(key.encode()) for key in keys]

@@ -1,4 +1,4 @@
-"""Draining: what a client still sends after its response is read and discarded before the connection closes.
+"""Draining: the rest of a body that a client sends after its response is discarded before the connection closes.
 
 A server that closes a connection with unread bytes resets it, and the reset may overtake the response: the sender of a
 recording that is too large would see "connection reset" in place of the 413 that says so.
@@ -9,13 +9,13 @@ import asyncio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: The rest of a refused body is read for so long.
+#: The longest time that the rest of a refused body is read.
 _DRAIN_S = 30.0
 
-#: A client that has sent nothing for so long has read the response.
+#: A client that has sent nothing for this long has read the response.
 _IDLE_S = 5.0
 
-#: Past so many drains, connections are closed at once: draining must leave room for other requests.
+#: Drains at the same time. Further connections are closed without one, so that other requests find room.
 _MAX_DRAINING = 256
 
 
@@ -35,7 +35,7 @@ class DrainBodyMiddleware:
         async def receive_and_note() -> Message:
             nonlocal has_more
             message = await receive()
-            has_more = message.get("more_body", False)  # nor does anything follow a disconnect
+            has_more = message.get("more_body", False)  # a disconnect has none: nothing follows it
             return message
 
         async def send_and_drain(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""Rate limit: how many requests one client may send. Counted in Redis, so that it holds for all replicas together."""
+"""Rate limit for the requests of one client. Counted in Redis, so that it holds for all replicas together."""
 
 import hashlib
 import math
@@ -12,7 +12,7 @@ from shared.queue.queue import Queue
 #: The prefix of every counter's key.
 _PREFIX = "cascade:rate"
 
-#: A household or a server gets at least so much of the IPv6 address space, and may use a new address each second.
+#: A household or a server has at least a /64 network of IPv6, and may use a new address of it each second.
 _IPV6_PREFIX_BITS = 64
 
 
@@ -47,7 +47,7 @@ class RateLimiter:
             raise Problem(Problems.RATE_LIMITED, limit=self._limit, retry_after_s=pause_s)
 
     async def _hit(self, name: str) -> int:
-        """Count one request; the seconds to wait, or 0 if it may pass."""
+        """Count one request. Return the seconds to wait, or 0 if it may pass."""
         assert self._limit is not None
         if await self._limiter.hit(self._limit, name):
             return 0
@@ -56,7 +56,7 @@ class RateLimiter:
 
 
 def client_of_address(host: str) -> str:
-    """The client that requests from an address are counted for: an IPv4 address, or an IPv6 network."""
+    """The client for which requests from an address are counted: an IPv4 address, or an IPv6 network."""
     try:
         address = ip_address(host)
     except ValueError:

@@ -11,8 +11,8 @@ _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 def is_known_host(headers: Headers, hosts: Collection[str]) -> bool:
     """True if the Host header has one of these names, in lower case, on any port.
 
-    A page whose own name has been pointed at this machine (DNS rebinding) is same-origin to its browser; only its name
-    gives it away.
+    A page whose own name has been pointed at this machine (DNS rebinding) is same-origin to the browser; only the host
+    name distinguishes it.
     """
     try:
         name = urlsplit(f"//{headers.get('host', '')}").hostname
@@ -22,11 +22,11 @@ def is_known_host(headers: Headers, hosts: Collection[str]) -> bool:
 
 
 def is_cross_site(method: str, headers: Headers, trusted: Collection[str]) -> bool:
-    """True if a page of another origin makes its reader's browser change something here.
+    """True if a page of another origin makes a browser send a request that changes something.
 
     A form can be posted anywhere without a preflight, with the credentials that the browser has stored. Browsers send
-    the origin of a request: in Sec-Fetch-Site where the connection is safe or local, and otherwise in Origin. A client
-    that is no browser sends neither.
+    the origin of a request: in Sec-Fetch-Site where the connection is safe or local, and otherwise in Origin. Other
+    clients send neither.
     """
     origin = headers.get("origin")
     if method in _SAFE_METHODS or origin in trusted or "*" in trusted:

@@ -1,4 +1,4 @@
-"""Security headers of every response: a browser must not guess its type, keep it, or show it to other sites."""
+"""Security headers of every response: a browser must not guess its type, cache it, or show it to other sites."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -19,20 +19,20 @@ class WavFileResponse(FileResponse):
     """A stored WAV file, whole or in part.
 
     Starlette's response knows files by their path, sends the status before it has opened the file, and reports a bad
-    `Range` as plain text. This one opens the file first, and reads what was opened.
+    `Range` as plain text. This one opens the file first, and reads the open file.
     """
 
-    def __init__(self, open_file: Callable[[], StoredFile], missing: Problem) -> None:
-        """`missing` is the refusal if `open_file`, which may block, finds no file."""
+    def __init__(self, open_file: Callable[[], StoredFile], missing_problem: Problem) -> None:
+        """`missing_problem` is raised if `open_file`, which may block, finds no file."""
         super().__init__("", media_type="audio/wav")
         self._open_stored = open_file
-        self._missing = missing
+        self._missing_problem = missing_problem
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             file = await asyncio.to_thread(self._open_stored)
         except FileNotFoundError:
-            raise self._missing from None
+            raise self._missing_problem from None
         with file:
             self._file = file
             # Mode and time are fields 0 and 8 of the ten, the size is field 6.

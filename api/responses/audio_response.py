@@ -23,9 +23,9 @@ def _disposition(filename: str) -> dict[str, str]:
 
 
 class AnswerAudioResponse(StreamingResponse):
-    """Chunks, the last of which is marked as the last: a client that does not get it knows that it was cut off.
+    """A chunked response. A client that does not get the final empty chunk knows that it was cut off.
 
-    The status is sent with the first chunk, so an error before it still gets a status of its own. The response ends
+    The status is sent with the first chunk, so an error before it is still sent with its own status. The response ends
     as soon as the client disconnects.
     """
 

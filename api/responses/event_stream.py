@@ -34,7 +34,7 @@ async def _render_batches(feed: JobFeed, after: str) -> AsyncIterator[bytes]:
 
 
 def _render(event: JobEvent) -> bytes:
-    """The event as SSE, rendered for the first subscriber and kept for the others."""
+    """The event as SSE, rendered for the first subscriber and reused for the others."""
     rendered = event.renderings.get(_SSE)
     if rendered is None:
         data = {name: value for name, value in event.data.items() if name not in _INTERNAL}

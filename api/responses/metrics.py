@@ -28,8 +28,8 @@ class _CounterSpec:
     def label_values(self, field: str) -> list[str] | None:
         """The labels' values in the name of a field; None if the field is not of this counter."""
         values = field.removeprefix(self.field).split(":", len(self.labels))[1:]
-        is_own = field == ":".join([self.field, *values]) and len(values) == len(self.labels)
-        return values if is_own else None
+        is_match = field == ":".join([self.field, *values]) and len(values) == len(self.labels)
+        return values if is_match else None
 
 
 _COUNTERS = (
@@ -93,7 +93,7 @@ class Metrics(Collector):
         yield GaugeMetricFamily("cascade_tasks_delayed", "Rescheduled tasks that are not due yet.", overview.delayed)
         yield GaugeMetricFamily("cascade_tasks_dead", "Dead-lettered tasks that were not dropped.", overview.dead)
         waiting = GaugeMetricFamily("cascade_queue_depth", "Tasks that wait for a worker.", labels=["stage"])
-        oldest = GaugeMetricFamily("cascade_queue_oldest_seconds", "For how long the next one waits.", labels=["stage"])
+        oldest = GaugeMetricFamily("cascade_queue_oldest_seconds", "Waiting time of the next task.", labels=["stage"])
         active = GaugeMetricFamily("cascade_tasks_active", "Tasks that workers hold.", labels=["stage"])
         for stage, state in overview.stages.items():
             waiting.add_metric([stage], state.waiting)
@@ -106,25 +106,28 @@ class Metrics(Collector):
         family = GaugeMetricFamily(
             "cascade_workers", "Warm workers with a current heartbeat.", labels=["stage", "engine", "model"]
         )
-        present = Counter((each.stage, _text(each.engine), _text(each.model)) for each in self._overview.workers)
+        present = Counter(
+            (worker.stage, _label(worker.engine), _label(worker.model)) for worker in self._overview.workers
+        )
         absent = {(stage, "", ""): 0 for stage, state in self._overview.stages.items() if not state.workers}
         for labels, number in sorted((absent | present).items()):
             family.add_metric(labels, number)
         return family
 
     def _counters(self) -> Iterator[Metric]:
-        """Every counter, with `ended:completed` as the label `completed`. A field that two of them could read, as
+        """Every counter, with `ended:completed` as the label `completed`. A field that matches two of them, such as
         `reported:stt_strategy:full`, belongs to the one with the longer name."""
         families = {spec: CounterMetricFamily(spec.name, spec.description, labels=spec.labels) for spec in _COUNTERS}
         for field, count in sorted(self._counts.items()):
-            readers = [(spec, values) for spec in _COUNTERS if (values := spec.label_values(field)) is not None]
-            if readers:
-                spec, values = max(readers, key=lambda reader: len(reader[0].field))
-                families[spec].add_metric([_text(value) for value in values], count)
+            matches = [(spec, values) for spec in _COUNTERS if (values := spec.label_values(field)) is not None]
+            if matches:
+                spec, values = max(matches, key=lambda match: len(match[0].field))
+                families[spec].add_metric([_label(value) for value in values], count)
         yield from families.values()
 
     def _histogram(self, spec: _HistogramSpec) -> Metric:
-        """Redis counts each time in one bucket, Prometheus in all that are as wide."""
+        """The histogram of a time. Redis counts a time in one bucket, Prometheus in every bucket with a bound that is
+        not smaller."""
         family = HistogramMetricFamily(spec.name, spec.description, labels=["stage"] if spec.stages else [])
         bounds = [(f"{bound / 1000:g}", str(bound)) for bound in BOUNDS_MS] + [("+Inf", "more")]
         for stage in spec.stages or ("",):
@@ -135,6 +138,6 @@ class Metrics(Collector):
         return family
 
 
-def _text(value: str) -> str:
+def _label(value: str) -> str:
     """A label's value with unprintable bytes escaped, and of limited length: another program may have written it."""
     return value.encode(errors="backslashreplace").decode()[:100]
