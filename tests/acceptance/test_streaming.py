@@ -50,6 +50,14 @@ def services(own_redis: RedisServer, tmp_path: Path, model: OpenAiServer) -> Ite
     services.stop()
 
 
+def reply_with_a_pause(model: OpenAiServer) -> threading.Event:
+    """Let the model pause within the second sentence until the returned event is set."""
+    may_continue = threading.Event()
+    start, rest = SENTENCES[1][:9], SENTENCES[1][9:]
+    model.reply_with(openai_server.answer(SENTENCES[0], start, Gate(may_continue), rest, *SENTENCES[2:]))
+    return may_continue
+
+
 def play(
     services: ServiceProcesses, job_id: str, headers: dict[str, str] | None = None, **query: str | int
 ) -> HttpStream:
@@ -72,10 +80,7 @@ def final_samples(services: ServiceProcesses, job_id: str) -> bytes:
 def test_answer_is_played_while_it_is_written(services: ServiceProcesses, model: OpenAiServer) -> None:
     """A listener receives the first sentence in each format before the model has written the second, and in the end
     the whole file, sample for sample, also from an offset on; the voice is that of the language."""
-    may_continue = threading.Event()
-    model.reply_with(
-        openai_server.answer(SENTENCES[0], SENTENCES[1][:9], Gate(may_continue), SENTENCES[1][9:], *SENTENCES[2:])
-    )
+    may_continue = reply_with_a_pause(model)
     services.start()
     services.wait_until_ready()
     job_id = services.upload()
@@ -127,10 +132,7 @@ def test_two_tts_workers_synthesize_one_answer_in_order(services: ServiceProcess
 
 def test_killed_tts_worker_leaves_no_gap_in_the_audio(services: ServiceProcesses, model: OpenAiServer) -> None:
     """A listener whose TTS worker is killed waits until another has synthesized its segment, and receives the whole."""
-    may_continue = threading.Event()
-    model.reply_with(
-        openai_server.answer(SENTENCES[0], SENTENCES[1][:9], Gate(may_continue), SENTENCES[1][9:], *SENTENCES[2:])
-    )
+    may_continue = reply_with_a_pause(model)
     services.start()
     services.wait_until_ready()
     job_id = services.upload()

@@ -18,7 +18,8 @@ from cli.local_stack.ports import free_port
 from shared.errors import QueueUnavailable, StartupError
 from shared.queue.queue import Queue
 from support.redis_server import redis_binaries
-from support.services import ServiceProcesses
+from support.services import ServiceProcesses, run_services
+from support.wait import wait_until
 
 pytestmark = pytest.mark.redis
 
@@ -56,35 +57,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureRedis]:
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     server = SecureRedis(port, folder)
     try:
-        wait_for(server)
+        with Redis.from_url(server.url(), password=PASSWORD) as client:
+            wait_until(client.ping, ignored=(RedisError,))
         yield server
     finally:
         process.kill()
         process.wait()
 
 
-def wait_for(server: SecureRedis) -> None:
-    deadline = time.monotonic() + 20
-    with Redis.from_url(server.url(), password=PASSWORD) as client:
-        while True:
-            try:
-                client.ping()
-                return
-            except RedisError:
-                assert time.monotonic() < deadline, "it did not start"
-                time.sleep(0.02)
-
-
 def test_job_completes_on_a_secured_redis(server: SecureRedis, tmp_path: Path) -> None:
     """Every service reaches a Redis with TLS and a password through REDIS_URL and REDIS_PASSWORD."""
-    (tmp_path / "volume").mkdir()
-    services = ServiceProcesses(server.url(), tmp_path / "volume", REDIS_PASSWORD=PASSWORD)
-    try:
-        services.start()
-        services.wait_until_ready()
+    with run_services(server.url(), tmp_path / "volume", REDIS_PASSWORD=PASSWORD) as services:
         assert services.wait_until_ended(services.upload())["status"] == "completed"
-    finally:
-        services.stop()
     assert PASSWORD not in services.logs()
 
 
@@ -126,13 +110,9 @@ async def test_redis_with_tls_refuses_a_plain_connection(server: SecureRedis) ->
 
 def first_response(services: ServiceProcesses, path: str) -> httpx.Response:
     """Return the API's response as soon as it listens."""
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            return services.client.get(path)
-        except httpx.ConnectError:
-            assert time.monotonic() < deadline, services.logs()
-            time.sleep(0.1)
+    return wait_until(
+        lambda: services.client.get(path), poll_s=0.1, ignored=(httpx.ConnectError,), describe=services.logs
+    )
 
 
 @pytest.mark.parametrize(
@@ -146,14 +126,10 @@ def test_services_without_access_to_redis_log_the_reason_and_wait(
     server: SecureRedis, tmp_path: Path, ca: str, password: str, reason: str
 ) -> None:
     """The API answers 503, and a worker logs one line with the variable and the reason and keeps trying."""
-    (tmp_path / "volume").mkdir()
     services = ServiceProcesses(server.url(ca), tmp_path / "volume", REDIS_PASSWORD=password)
     try:
         services.start("api", "llm")
-        deadline = time.monotonic() + 20
-        while "queue_unavailable" not in services.logs():
-            assert time.monotonic() < deadline, services.logs()
-            time.sleep(0.1)
+        wait_until(lambda: "queue_unavailable" in services.logs(), poll_s=0.1, describe=services.logs)
         response = first_response(services, "/status/" + "0" * 32)
         assert (response.status_code, response.json()["code"]) == (503, "queue_unavailable")
         time.sleep(1)  # a few more tries
