@@ -139,7 +139,7 @@ class Stack:
                 self._worker_names[name] = json.loads(ready)["worker"]
         return self._worker_names.get(name)
 
-    def count_logged(self, field: str, value: str) -> int:
+    def count_log_lines(self, field: str, value: str) -> int:
         """Count the processes' log lines in which `field` is `value`."""
         text = f'"{field}": "{value}"'.encode()
         return sum(self.services.log(name).read_bytes().count(text) for name in PROCESSES)
