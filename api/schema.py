@@ -14,8 +14,7 @@ _SECURITY = {
 
 
 def complete_document(document: dict[str, Any], open_paths: set[str], *, needs_key: bool) -> dict[str, Any]:
-    """Add the keys and the problems of the access checks, and correct the media type of problems: FastAPI writes that
-    of the route's successful response."""
+    """Add the security schemes and the problems of the access checks, and correct the media type of problems."""
     document["components"]["securitySchemes"] = _SECURITY
     keys: list[dict[str, list[str]]] = [{name: []} for name in _SECURITY]
     for path, operations in document["paths"].items():
@@ -24,16 +23,28 @@ def complete_document(document: dict[str, Any], open_paths: set[str], *, needs_k
                 operation["security"] = []
             else:
                 operation["security"] = keys if needs_key else [{}, *keys]
-                refusals = [Problems.UNKNOWN_HOST, Problems.UNAUTHORIZED, Problems.QUEUE_UNAVAILABLE]
-                refusals += [Problems.CROSS_SITE] if method != "get" else []
-                refusals += [Problems.RATE_LIMITED] if method == "post" else []
-                _add_problems(operation["responses"], refusals)
+                _add_problems(operation["responses"], _access_problems(method))
             operation["responses"] = dict(sorted(operation["responses"].items()))
             for response in operation["responses"].values():
-                content = response.get("content", {})
-                for other in content.keys() - {MEDIA_TYPE} if MEDIA_TYPE in content else ():
-                    content[MEDIA_TYPE] |= content.pop(other)
+                _correct_media_type(response.get("content", {}))
     return document
+
+
+def _access_problems(method: str) -> list[ProblemType]:
+    """The problems with which the access checks refuse a request."""
+    kinds = [Problems.UNKNOWN_HOST, Problems.UNAUTHORIZED, Problems.QUEUE_UNAVAILABLE]
+    if method != "get":
+        kinds.append(Problems.CROSS_SITE)
+    if method == "post":
+        kinds.append(Problems.RATE_LIMITED)
+    return kinds
+
+
+def _correct_media_type(content: dict[str, Any]) -> None:
+    """Describe a problem under its own media type alone: FastAPI adds the one of the route's successful response."""
+    if MEDIA_TYPE in content:
+        for other in content.keys() - {MEDIA_TYPE}:
+            content[MEDIA_TYPE] |= content.pop(other)
 
 
 def _add_problems(documented: dict[str, Any], kinds: list[ProblemType]) -> None:

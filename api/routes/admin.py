@@ -65,7 +65,8 @@ def _metrics_response(overview: Overview, counts: Mapping[str, int]) -> Response
 
 @router.get("/dead-letters", summary="The dead letters")
 async def list_dead_letters(
-    services: ServicesDep, limit: Annotated[int, Query(ge=1, le=1000, description="The most tasks to return.")] = 100
+    services: ServicesDep,
+    limit: Annotated[int, Query(ge=1, le=1000, description="The maximum number of tasks to return.")] = 100,
 ) -> list[DeadTask]:
     """Tasks that failed for good, the latest first, each with its error and its input."""
     return await QueueAdmin(services.queue).dead_letters(limit=limit)

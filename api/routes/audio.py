@@ -70,7 +70,7 @@ async def segment(job_id: JobId, index: Annotated[int, Path(ge=0, le=2**31)], se
     openapi_extra=_RANGE,
     responses={
         200: {
-            "description": "The audio. What is not there yet is sent as it is made.",
+            "description": "The audio. Parts that do not exist yet are sent as they are made.",
             "content": {media_type: {} for media_type in MEDIA_TYPES.values()},
         },
         206: {
@@ -110,8 +110,8 @@ async def audio(
     job = await _job_with_audio(services, job_id)
     filename = f"{job_id}_response.{audio_format}"
     if job.audio_path and audio_format == "wav" and not offset:
-        removed = no_audio_problem(NoAudioReason.REMOVED, job_id)
-        return WavFileResponse(partial(services.storage.open_answer, job_id), removed)
+        removed_problem = no_audio_problem(NoAudioReason.REMOVED, job_id)
+        return WavFileResponse(partial(services.storage.open_answer, job_id), removed_problem)
     if request.method == "HEAD":
         return headers_response(MEDIA_TYPES[audio_format], filename)
     mark_listener(request.scope)
@@ -142,7 +142,7 @@ async def _job_with_audio(services: Services, job_id: str) -> Job:
 
 
 def _generation(if_match: str) -> int | None:
-    """The generation in an ETag of this route; None for any, and -1, which never is one, for a foreign tag."""
+    """The generation in an ETag of this route; None for any, and -1, which no answer has, for a foreign tag."""
     if if_match.strip() in ("", "*"):
         return None
     etag = _ETAG.fullmatch(if_match)

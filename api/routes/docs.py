@@ -1,4 +1,4 @@
-"""The OpenAPI document and its Swagger page, whose files all come from this server."""
+"""The OpenAPI document and its Swagger page, with all of its files."""
 
 import base64
 import hashlib

@@ -1,6 +1,7 @@
 """Health: liveness of this process, and readiness of the whole stack."""
 
 from collections import Counter
+from collections.abc import Collection
 from typing import Literal
 
 from fastapi import APIRouter, Response
@@ -8,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from api.dependencies import ServicesDep
 from shared.errors import QueueUnavailable
+from shared.queue.messages import WorkerInfo
 from shared.queue.stages import STAGES
 
 router = APIRouter(tags=["health"])
@@ -37,7 +39,7 @@ class StageReadiness(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Readiness of the stack: a job that is sent now would be served, or not."""
+    """Readiness of the stack to serve a job."""
 
     ready: bool
     queue: bool = Field(description="True if Redis answers.")
@@ -65,19 +67,22 @@ async def readyz(response: Response, services: ServicesDep) -> Readiness:
     except QueueUnavailable:
         response.status_code = 503
         return Readiness(ready=False, queue=False, stages={})
-    stages = {}
-    for stage in STAGES:
-        own_workers = [worker for worker in workers if worker.stage == stage]
-        engines = Counter((worker.engine, worker.model) for worker in own_workers)
-        stages[stage] = StageReadiness(
-            workers=len(own_workers),
-            waiting=depths[stage],
-            engines=[
-                WarmEngine(engine=engine, model=model, workers=count)
-                for (engine, model), count in sorted(engines.items())
-            ],
-            warnings=sorted({worker.warning for worker in own_workers if worker.warning}),
-        )
+    stages = {
+        stage: _stage_readiness([worker for worker in workers if worker.stage == stage], depths[stage])
+        for stage in STAGES
+    }
     ready = all(stage.workers for stage in stages.values())
     response.status_code = 200 if ready else 503
     return Readiness(ready=ready, queue=True, stages=stages)
+
+
+def _stage_readiness(workers: Collection[WorkerInfo], waiting: int) -> StageReadiness:
+    engines = Counter((worker.engine, worker.model) for worker in workers)
+    return StageReadiness(
+        workers=len(workers),
+        waiting=waiting,
+        engines=[
+            WarmEngine(engine=engine, model=model, workers=count) for (engine, model), count in sorted(engines.items())
+        ],
+        warnings=sorted({worker.warning for worker in workers if worker.warning}),
+    )

@@ -13,17 +13,17 @@ _FOLDER = Path(__file__).parents[1] / "web"
 
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
-#: The address of the page.
-HOME = "/"
+#: The path of the page.
+PAGE_PATH = "/"
 
-#: The prefix of the addresses of its files.
-PARTS = "/page/"
+#: The prefix of the paths of its files.
+FILES_PREFIX = "/page/"
 
 #: The files that the page loads. A requested name is looked up here and never becomes a path.
 FILES = tuple(sorted(path.name for path in _FOLDER.iterdir() if path.suffix in _TYPES and path.name != "index.html"))
 
 #: Served without a key: else there would be no page on which to enter one.
-KEYLESS_PATHS = frozenset({HOME, *(PARTS + name for name in FILES)})
+KEYLESS_PATHS = frozenset({PAGE_PATH, *(FILES_PREFIX + name for name in FILES)})
 
 _HEADERS = {
     "Cache-Control": "no-cache",  # cached, but validated each time: files of two versions never mix
@@ -62,17 +62,17 @@ class _File:
 def page_router() -> APIRouter:
     """The routes of the page. Its files are read once."""
     router = APIRouter(include_in_schema=False)
-    home = _File.read("index.html")
+    index = _File.read("index.html")
     files = {name: _File.read(name) for name in FILES}
 
-    @router.head(HOME)
-    @router.get(HOME)
+    @router.head(PAGE_PATH)
+    @router.get(PAGE_PATH)
     async def page(request: Request) -> Response:
-        return home.respond(request)
+        return index.respond(request)
 
-    @router.head(PARTS + "{name}")
-    @router.get(PARTS + "{name}")
-    async def part(name: str, request: Request) -> Response:
+    @router.head(FILES_PREFIX + "{name}")
+    @router.get(FILES_PREFIX + "{name}")
+    async def file(name: str, request: Request) -> Response:
         if name not in files:
             raise Problem(Problems.NOT_FOUND)
         return files[name].respond(request)
