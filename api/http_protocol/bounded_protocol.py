@@ -1,5 +1,5 @@
-"""uvicorn's HTTP protocol with limits: how long a request's head may take, how much of one is read, and which
-connection makes room when there are too many.
+"""uvicorn's HTTP protocol with limits on the time and size of a request's head, on pipelined requests, and on the
+number of connections.
 
 It overrides methods of uvicorn that are not public; `uvicorn_guard` checks at start-up that they are as expected.
 """
@@ -18,27 +18,26 @@ from api.problems.catalogue import Problems
 from api.problems.problem import Problem
 from api.problems.render import render
 
-#: A head must be complete so long after the connection was opened, or after the last response: uvicorn has no such
+#: The time for a complete head, from the opening of the connection or from the last response: uvicorn has no such
 #: limit, and a client that sends a byte now and then would keep the connection for ever.
 _HEAD_S = 10.0
 
-#: The bytes that may come with no byte of a body between them: heads, trailers, extensions of chunks. The parser has
-#: no limit.
+#: The bytes that may arrive without a byte of a body: heads, trailers, chunk extensions. The parser has no limit.
 _HEAD_BYTES = 32_768
 
-#: Requests may be pipelined: sent before the first one's response. Each is kept, so past so many no more are taken.
+#: Requests that may be pipelined, that is, sent before the response to the first one. All are held in memory.
 _MAX_PIPELINED = 32
 
-#: A client that reads nothing of a response for so long has gone. A kernel that does not know the option waits on.
+#: A client that reads nothing of a response for this long has gone. A kernel without the option keeps waiting.
 _UNREAD_S = 60
 
 
 class _StopParsing(Exception):
-    """Raised inside the parser: it ignores all bytes behind this place, even those that were read together with it."""
+    """Raised in a callback of the parser, which then ignores all further bytes, even those of the same read."""
 
 
 class _PipelineFlow(FlowControl):
-    """Flow control that reads nothing more while requests are pipelined: uvicorn would read on after each response."""
+    """Flow control that pauses reading while requests are pipelined: uvicorn would resume it after each response."""
 
     def __init__(self, transport: Transport, pipeline: Sized) -> None:
         super().__init__(transport)
@@ -59,7 +58,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _bytes_without_body = 0
     _is_pipeline_full = False
     #: The request whose response is being made; `cycle` is the last one that was read.
-    _answering: RequestResponseCycle | None = None
+    _current_cycle: RequestResponseCycle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -69,13 +68,13 @@ class BoundedProtocol(HttpToolsProtocol):
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_S * 1000)
         self._start_head_timer()
         if len(self.connections) > max_connections():
-            self._make_room()  # unless it is the listeners that make them so many
+            self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
-        if self._answering:  # uvicorn notifies only the last of the pipeline, and this one would go on writing
-            self._answering.disconnected = True
-            self._answering.message_event.set()
+        if self._current_cycle:  # uvicorn notifies only the last of the pipeline, and this one would go on writing
+            self._current_cycle.disconnected = True
+            self._current_cycle.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -103,7 +102,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._answering = cycle
+        self._current_cycle = cycle
         super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
@@ -126,26 +125,30 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(Problem(Problems.MALFORMED_REQUEST))
 
     def _make_room(self) -> None:
-        """Abort the connection whose client has kept the server waiting longest, which may be the new one."""
-        ordinary = [each for each in self.connections if isinstance(each, BoundedProtocol) and not each._is_listening()]
+        """Abort the connection whose client has kept the server waiting longest, which may be the new one. Listeners do
+        not count."""
+        protocols = [protocol for protocol in self.connections if isinstance(protocol, BoundedProtocol)]
+        ordinary = [protocol for protocol in protocols if not protocol._is_listening()]
         if len(ordinary) <= max_connections():
             return
-        longest = min(filter(BoundedProtocol._is_waiting, ordinary), key=lambda each: each._waiting_since)
-        longest._stop_head_timer()
+        waiting = [protocol for protocol in ordinary if protocol._is_waiting()]
+        slowest = min(waiting, key=lambda protocol: protocol._waiting_since)
+        slowest._stop_head_timer()
         # Now, since `connection_lost` comes later: the next new connection would find the same one again.
-        self.connections.discard(longest)
-        longest.transport.abort()
+        self.connections.discard(slowest)
+        slowest.transport.abort()
 
     def _is_listening(self) -> bool:
-        """True if the client follows a job, and reads what it is sent: one that does not is an ordinary connection."""
-        cycle = self._answering
+        """True if the client follows a job and reads the response. Without reading it counts as an ordinary
+        connection."""
+        cycle = self._current_cycle
         if cycle is None or cycle.response_complete or not is_listener(cycle.scope):
             return False
         return not (self.flow.write_paused or self.transport.is_closing())
 
     def _is_waiting(self) -> bool:
         """True if the server waits for the client: for a head, or for a response to be read. A connection that is
-        closing still has some of it to send."""
+        closing still has bytes to send."""
         return self._head_timer is not None or self.flow.write_paused or self.transport.is_closing()
 
     def _start_head_timer(self) -> None:

@@ -5,11 +5,13 @@ The application needs these numbers too, so this module does not import the serv
 
 import resource
 
-#: Past so many, the client that has kept the server waiting longest makes room: for a head, or for its reading of a
-#: response. A connection can hold a third of a megabyte of a body in memory that the application has not read.
+#: Above this number, the connection is closed whose client has kept the server waiting longest, for a head or for
+#: reading a response. A connection can hold a third of a megabyte of a body in memory that the application has not
+#: read.
 _MAX_CONNECTIONS = 1_000
 
-#: Listeners are counted apart: they send nothing, and cost about 50 kB each.
+#: Clients that follow a job, by its audio or its events, are counted apart: they send nothing, and cost about 50 kB
+#: each.
 _MAX_LISTENERS = 2_000
 
 #: A connection may have its socket, a file, and a connection to Redis with its own open at once.
@@ -30,8 +32,8 @@ def max_listeners() -> int:
 
 
 def raise_file_limit() -> None:
-    """Raise the soft limit of open files to what all connections need, as far as the hard limit allows: the usual 1,024
-    are soon used up."""
+    """Raise the soft limit of open files to the number that all connections need, as far as the hard limit allows: the
+    usual 1,024 are soon used up."""
     needed = _files_needed()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:

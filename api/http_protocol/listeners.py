@@ -1,4 +1,5 @@
-"""The mark of a request that follows a job. Its connection counts as a listener's, not as an ordinary one."""
+"""The mark of a request that follows a job, by its audio or its events. Its connection counts as a listener's, not as
+an ordinary one."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,6 +1,6 @@
 """A check that uvicorn's private protocol is the one that `BoundedProtocol` was written for.
 
-An overridden method that uvicorn no longer calls would switch a limit off in silence.
+An overridden method that uvicorn no longer calls would silently switch a limit off.
 """
 
 import inspect
@@ -56,7 +56,7 @@ def check_uvicorn() -> None:
     """Compare the installed uvicorn with the one that was verified.
 
     Raises:
-        StartupError: the protocol lacks what the limits of connections rely on.
+        StartupError: a method, attribute or call that the limits rely on is missing.
     """
     if differences := find_differences():
         raise StartupError(
@@ -68,7 +68,7 @@ def check_uvicorn() -> None:
 
 
 def find_differences() -> list[str]:
-    """The names of methods, attributes and calls that are not as they were."""
+    """The names of methods, attributes and calls that differ from the verified version."""
     differences = []
     for owner, methods in _METHODS.items():
         for name, parameters in methods.items():

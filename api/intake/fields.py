@@ -1,4 +1,4 @@
-"""The fields of a request beside its recording or text, and the values that they may have."""
+"""The fields that a request may have besides its recording or text, and their valid values."""
 
 import re
 
@@ -43,7 +43,7 @@ def optional_pattern(name: str) -> str:
 
 
 def validate_field(name: str, text: str) -> str:
-    """`text` without the blanks around it. Nothing may be left: then the field counts as absent.
+    """`text` without the blanks around it. If that is empty, the field counts as absent.
 
     Raises:
         Problem: it is not a valid value of the field.

@@ -10,7 +10,6 @@ from shared.errors import JobNotFound
 #: The form of every id that the API assigns. Nothing else ever becomes part of a Redis key or a file's name.
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 
-
 #: Documented in the OpenAPI document, but not validated by FastAPI, which would answer 422 for an id that no job has.
 _PATH = Path(examples=["3f2b8c1e9d4a4f6f8b7a6c5d4e3f2a1b"], json_schema_extra={"pattern": f"^{_JOB_ID.pattern}$"})
 

@@ -42,7 +42,7 @@ async def receive_json(request: Request, upload_slots: UploadSlots, model: type[
     """Receive the request's body and validate it.
 
     Raises:
-        Problem: it is invalid, comes too slowly, or too many bodies are being received.
+        Problem: it is invalid, too slow, or too many bodies are being received.
     """
     media_type, _ = parse_options_header(request.headers.get("content-type", ""))
     if media_type != b"application/json":

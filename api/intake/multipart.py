@@ -30,7 +30,7 @@ _MAX_TEXT_BYTES = 16_000
 #: Written to the disk in blocks of about this size, each in a thread.
 _BLOCK_BYTES = 1 << 20
 
-#: What boundaries, headers and text fields may add to a body on top of the file.
+#: Room in a body for boundaries, headers and text fields, on top of the file.
 _FORM_BYTES = 100_000
 
 
@@ -47,10 +47,11 @@ class Upload:
 async def receive_upload(
     request: Request, storage: Storage, upload_slots: UploadSlots, job_id: str, max_bytes: int
 ) -> Upload:
-    """Write the form's recording to the volume, as the job's upload, and read its texts. After an error no file stays.
+    """Write the form's recording to the volume, as the job's upload, and read its texts. After an error no file is
+    left.
 
     Raises:
-        Problem: the form is invalid, comes too slowly, or too many bodies are being received.
+        Problem: the form is invalid, too slow, or too many bodies are being received.
         StorageFull: the volume has no room.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
@@ -113,8 +114,9 @@ class _Form:
             raise Problem(Problems.MALFORMED_FORM) from None
 
     def feed(self, chunk: bytes) -> None:
+        # All parts count, also those of a body without a declared length.
         self._received += len(chunk)
-        if self._received > self._max_bytes + _FORM_BYTES:  # whatever its parts are, and where no length was declared
+        if self._received > self._max_bytes + _FORM_BYTES:
             raise _too_large_problem(self._max_bytes)
         try:
             self._parser.write(chunk)

@@ -1,6 +1,6 @@
 """Magic bytes: audio formats are recognized by a file's first bytes. A name or a declared type proves nothing."""
 
-#: How many bytes `is_audio` needs.
+#: The number of bytes that `is_audio` needs.
 HEAD_BYTES = 16
 
 ACCEPTED_FORMATS = "wav, mp3, m4a, ogg, opus, webm or flac"

@@ -12,29 +12,29 @@ from contextlib import asynccontextmanager, suppress
 from api.problems.catalogue import Problems
 from api.problems.problem import Problem
 
-#: The slowest accepted pace, in bytes a second, on the average since the upload began. GPRS brings 2,500; a microphone
+#: The slowest accepted pace, in bytes a second, averaged since the upload began. GPRS brings 2,500; a microphone
 #: that is sent while it records brings 1,500 and more (Opus at 12 kbit/s).
-PACE = 1_000.0
+_MIN_PACE = 1_000.0
 
-#: No upload is refused for its pace before this: lines stall, and telephones change cells.
+#: An upload is not refused for its pace before this: lines stall, and telephones change cells.
 _GRACE_S = 5.0
 
-#: A client that sends nothing at all for so long has gone, however fast it was before.
+#: A client that sends nothing at all for this long has gone, however fast it was before.
 _IDLE_S = 30.0
 
-#: How long a whole upload may take: ten minutes of speech, sent while they are recorded …
+#: The first part of the time for a whole upload: ten minutes of speech, sent while they are recorded.
 _RECORDING_S = 600.0
 
-#: … and the largest upload over a bad line of so many bytes a second.
-_BAD_LINE = 20_000.0
+#: The second part: the largest upload over a bad line, in bytes a second.
+_BAD_LINE_PACE = 20_000.0
 
-#: Where slots are needed, an upload that is behind by so much loses its own.
+#: An upload that is this far behind loses its slot to a new one, if no slot is free.
 _BEHIND_S = 0.75
 
-#: A new upload waits so long for a slot. Its client knows the outcome within about a second.
+#: The time that a new upload waits for a slot. Its client knows the outcome within about a second.
 _WAIT_S = 0.9
 
-#: How often it looks for one meanwhile.
+#: The time between two checks for a slot.
 _CHECK_EVERY_S = 0.05
 
 
@@ -43,21 +43,23 @@ class UploadSlot:
 
     def __init__(self, max_bytes: int) -> None:
         self._started_at = _now()
-        self._deadline = self._started_at + _RECORDING_S + max_bytes / _BAD_LINE
+        self._deadline = self._started_at + _RECORDING_S + max_bytes / _BAD_LINE_PACE
         self._received = 0
         self._waiting_since = self._started_at
         self._wait: asyncio.Timeout | None = None
 
     async def next(self, chunks: AsyncIterator[bytes]) -> bytes | None:
-        """The next chunk; None behind the last.
+        """The next chunk; None after the last.
 
         Raises:
             Problem: it did not come in time, or another upload needs the slot.
         """
         self._waiting_since = _now()
-        in_pace = self._started_at + _GRACE_S + self._received / PACE
+        pace_deadline = self._started_at + _GRACE_S + self._received / _MIN_PACE
         try:
-            async with asyncio.timeout_at(min(in_pace, self._waiting_since + _IDLE_S, self._deadline)) as self._wait:
+            async with asyncio.timeout_at(
+                min(pace_deadline, self._waiting_since + _IDLE_S, self._deadline)
+            ) as self._wait:
                 chunk = await anext(chunks, None)
         except TimeoutError:
             raise Problem(Problems.UPLOAD_STALLED) from None
@@ -68,17 +70,16 @@ class UploadSlot:
 
     @property
     def behind_s(self) -> float:
-        """By how many seconds it is behind the pace, or has been silent. It is never behind while the server writes to
-        the disk."""
+        """The seconds that the upload is behind the pace, or has been silent; 0 while the server writes to the disk."""
         if self._wait is None:
             return 0.0
-        behind_pace_s = _now() - self._started_at - self._received / PACE
+        behind_pace_s = _now() - self._started_at - self._received / _MIN_PACE
         return max(behind_pace_s, _now() - self._waiting_since)
 
     def end(self) -> None:
-        """Stop waiting for more."""
+        """End the wait for the next chunk, as if it had not come in time."""
         if self._wait is not None:
-            with suppress(RuntimeError):  # its own deadline has come in this very moment
+            with suppress(RuntimeError):  # its own deadline has just passed
                 self._wait.reschedule(_now())
 
 
@@ -98,7 +99,7 @@ class UploadSlots:
         Raises:
             Problem: all are taken, and no upload is behind.
         """
-        await self._wait_until_free()
+        await self._wait_for_slot()
         slot = UploadSlot(self._max_bytes)
         self._slots.add(slot)
         try:
@@ -106,22 +107,22 @@ class UploadSlots:
         finally:
             self._slots.discard(slot)
 
-    async def _wait_until_free(self) -> None:
-        """Wait for a moment, the newest first: a client that comes in the middle of a flood need not wait for its
-        end."""
+    async def _wait_for_slot(self) -> None:
+        """Wait for a free slot, which the newest waiter gets first: a client that arrives in a flood of others need not
+        wait for its end."""
         waiter = object()
         self._waiters.append(waiter)
         deadline = _now() + _WAIT_S
         try:
-            while self._waiters[-1] is not waiter or not self._is_free():
+            while self._waiters[-1] is not waiter or not self._free_slot():
                 if _now() >= deadline:
                     raise Problem(Problems.TOO_MANY_UPLOADS)
                 await asyncio.sleep(_CHECK_EVERY_S)
         finally:
             self._waiters.remove(waiter)
 
-    def _is_free(self) -> bool:
-        """True if there is a slot, if need be that of the upload furthest behind, which is ended."""
+    def _free_slot(self) -> bool:
+        """Return True if a slot is free, after ending the upload furthest behind if need be."""
         if len(self._slots) < self._size:
             return True
         slowest = max(self._slots, key=lambda slot: slot.behind_s)
