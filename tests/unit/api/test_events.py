@@ -49,7 +49,7 @@ async def wait_for_event(listener: Listener, name: str, count: int = 1) -> list[
 
 
 async def test_events_come_once_and_in_order(follow: Follow, growing_answer: GrowingAnswer) -> None:
-    """A follower gets past and new events once and in order, each with an id, except for its place in the queue."""
+    """A subscriber gets past and new events once and in order, each with an id, except for its place in the queue."""
     async with follow() as listener:
         await growing_answer.write("One.")
         await wait_for_event(listener, "text")
@@ -78,7 +78,7 @@ async def test_events_come_once_and_in_order(follow: Follow, growing_answer: Gro
 
 
 async def test_a_reconnect_gets_exactly_the_rest(follow: Follow, growing_answer: GrowingAnswer) -> None:
-    """A follower that reconnects after any event gets exactly the events behind it, during the job and after its
+    """A subscriber that reconnects after any event gets exactly the events behind it, during the job and after its
     end."""
     await growing_answer.write("One.", "Two.")
     await growing_answer.synthesize()
@@ -98,7 +98,7 @@ async def test_a_reconnect_gets_exactly_the_rest(follow: Follow, growing_answer:
 
 
 async def assert_stored_events(listener: Listener, expected: list[Any]) -> None:
-    """Assert that the listener gets exactly these events, apart from places in the queue."""
+    """Assert that the subscriber gets exactly these events, apart from places in the queue."""
     while len([event for event in parse_events(listener.body) if event[0]]) < len(expected):
         await listener.read(len(listener.body) + 1)
     await asyncio.sleep(0.02)
@@ -110,7 +110,7 @@ async def assert_stored_events(listener: Listener, expected: list[Any]) -> None:
 async def test_a_stream_that_is_cut_at_any_byte_can_be_resumed(
     cut_sizes: list[int], follow: Follow, events_of_completed_job: list[Any]
 ) -> None:
-    """A follower that is cut off at any byte and reconnects, again and again, gets each event once."""
+    """A subscriber that is cut off at any byte and reconnects, again and again, gets each event once."""
     collected: list[Any] = []
     for size in [*sorted(cut_sizes), 10**9]:
         async with follow(after=collected[-1][0] if collected else "") as listener:
@@ -133,7 +133,7 @@ async def events_of_completed_job(follow: Follow, growing_answer: GrowingAnswer)
 async def test_a_reconnect_while_waiting_gets_the_place_in_the_queue(
     follow: Follow, growing_answer: GrowingAnswer
 ) -> None:
-    """A follower of a waiting job that reconnects gets the job's place in the queue again, since that event has no
+    """A subscriber of a waiting job that reconnects gets the job's place in the queue again, since that event has no
     id."""
     async with follow() as listener:
         events_so_far = await wait_for_event(listener, "position")
@@ -143,18 +143,18 @@ async def test_a_reconnect_while_waiting_gets_the_place_in_the_queue(
     assert [(name, data["ahead"]) for _, name, data in new_events] == [("position", 0)]
 
 
-async def test_a_follower_of_a_running_job_gets_no_place_in_the_queue(
+async def test_a_subscriber_of_a_running_job_gets_no_place_in_the_queue(
     follow: Follow, growing_answer: GrowingAnswer
 ) -> None:
-    """A follower that comes when the job is running gets no place in the queue, although an earlier follower did."""
-    async with follow() as early_follower:
-        await wait_for_event(early_follower, "position")
+    """A subscriber that comes when the job is running gets no place in the queue, although an earlier one did."""
+    async with follow() as early_subscriber:
+        await wait_for_event(early_subscriber, "position")
         await growing_answer.write("One.")
-        await wait_for_event(early_follower, "position", 2)
+        await wait_for_event(early_subscriber, "position", 2)
         await growing_answer.synthesize()
-        await wait_for_event(early_follower, "segment")
-        async with follow() as late_follower:
-            assert [name for _, name, _ in await wait_for_event(late_follower, "segment") if name == "position"] == []
+        await wait_for_event(early_subscriber, "segment")
+        async with follow() as late_subscriber:
+            assert [name for _, name, _ in await wait_for_event(late_subscriber, "segment") if name == "position"] == []
 
 
 async def test_a_restart_is_an_event(follow: Follow, growing_answer: GrowingAnswer) -> None:
@@ -168,25 +168,25 @@ async def test_a_restart_is_an_event(follow: Follow, growing_answer: GrowingAnsw
     assert next(data for _, name, data in events if name == "restarted") == {"first": 2}
 
 
-async def test_a_slow_follower_does_not_delay_others(
+async def test_a_slow_subscriber_does_not_delay_others(
     app: FastAPI, follow: Follow, growing_answer: GrowingAnswer
 ) -> None:
-    """A follower that does not read has little buffered for it, delays no other follower, and gets all events later."""
-    async with follow() as slow_follower, follow() as fast_follower:
-        await wait_for_event(fast_follower, "pending")
-        slow_follower.pause_reading()
+    """A subscriber that does not read has little buffered for it, delays no other, and gets all events later."""
+    async with follow() as slow_subscriber, follow() as fast_subscriber:
+        await wait_for_event(fast_subscriber, "pending")
+        slow_subscriber.pause_reading()
         for number in range(30):
             await growing_answer.write(f"Sentence {number}.")
-            await wait_for_event(fast_follower, "text", number + 1)
-        assert len(parse_events(slow_follower.body)) < 10
-        slow_follower.resume_reading()
-        assert len([1 for _, name, _ in await wait_for_event(slow_follower, "text", 30) if name == "text"]) == 30
+            await wait_for_event(fast_subscriber, "text", number + 1)
+        assert len(parse_events(slow_subscriber.body)) < 10
+        slow_subscriber.resume_reading()
+        assert len([1 for _, name, _ in await wait_for_event(slow_subscriber, "text", 30) if name == "text"]) == 30
 
 
-async def test_an_event_is_formatted_once_for_all_followers(
+async def test_an_event_is_formatted_once_for_all_subscribers(
     follow: Follow, growing_answer: GrowingAnswer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An event of a job with twenty followers is formatted once, so that many followers cost little more than the
+    """An event of a job with twenty subscribers is formatted once, so that many subscribers cost little more than the
     sending."""
     formatted = []
     format_sse_event = event_stream.format_sse_event
@@ -213,8 +213,8 @@ async def test_an_event_is_formatted_once_for_all_followers(
 async def test_comments_keep_an_idle_connection_open(
     follow: Follow, growing_answer: GrowingAnswer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A follower of a job without news gets a comment now and then, since proxies close a connection that is silent for
-    a minute."""
+    """A subscriber of a job without news gets a comment now and then, since proxies close a connection that is silent
+    for a minute."""
     monkeypatch.setattr("api.jobs.job_feed._IDLE_S", 0.02)
     await growing_answer.write()
     async with follow() as listener:
@@ -223,10 +223,10 @@ async def test_comments_keep_an_idle_connection_open(
             await listener.read(len(listener.body) + 1)
 
 
-async def test_the_feed_is_closed_with_its_last_follower(
+async def test_the_feed_is_closed_with_its_last_subscriber(
     app: FastAPI, follow: Follow, growing_answer: GrowingAnswer
 ) -> None:
-    """A job's feed and its watch for changes are closed when the last of two followers leaves."""
+    """A job's feed and its watch for changes are closed when the last of two subscribers leaves."""
     state = app.state.cascade
     async with follow() as first:
         await wait_for_event(first, "pending")
@@ -254,17 +254,17 @@ async def test_a_malformed_event_in_redis_ends_the_stream(
 ) -> None:
     """A malformed event in Redis ends the event stream, and gives an audio listener 503; neither waits for ever."""
     await growing_answer.queue.client.command("xadd", KEYS["EVENTS"] + growing_answer.job_id, foreign_event)
-    async with follow() as follower, listen() as audio:
-        await follower.read_to_end()
-        assert follower.status == 200
+    async with follow() as subscriber, listen() as audio:
+        await subscriber.read_to_end()
+        assert subscriber.status == 200
         await audio.read_to_end()
         assert audio.status == 503
 
 
-async def test_followers_survive_an_outage_of_redis(
+async def test_subscribers_survive_an_outage_of_redis(
     follow: Follow, growing_answer: GrowingAnswer, fake_redis: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A follower waits while Redis is unreachable, and then gets the events that it missed."""
+    """A subscriber waits while Redis is unreachable, and then gets the events that it missed."""
     monkeypatch.setattr("api.jobs.job_feed._RECONNECT_S", 0.01)
     async with follow() as listener:
         await wait_for_event(listener, "pending")

@@ -257,7 +257,7 @@ def read_all(reader: socket.socket) -> bytes:
 def test_listeners_do_not_count_as_connections(
     connect: Connect, build_form: Callable[..., bytes], wav: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Listeners and followers have a limit of their own, so that other clients find room and the listeners stay
+    """Listeners and subscribers have a limit of their own, so that other clients find room and the listeners stay
     connected."""
     monkeypatch.setattr(connection_limits, "_MAX_CONNECTIONS", 3)
     body = build_form(('name="audio_file"', wav))

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from api.routes.web import _FOLDER, FILES, HOME, KEYLESS_PATHS, PARTS
+from api.routes.web import _FOLDER, FILES, FILES_PREFIX, KEYLESS_PATHS, PAGE_PATH
 from api.settings import ApiSettings
 
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -28,7 +28,7 @@ def read_policy(response: httpx.Response) -> dict[str, str]:
 
 async def test_every_file_that_the_page_refers_to_is_served(client: httpx.AsyncClient) -> None:
     """A browser that follows all references from the page on gets every file, and no other file is served or exists."""
-    unvisited = {HOME}
+    unvisited = {PAGE_PATH}
     visited = set()
     while unvisited:
         path = unvisited.pop()
@@ -36,9 +36,12 @@ async def test_every_file_that_the_page_refers_to_is_served(client: httpx.AsyncC
         response = await client.get(path)
         assert response.status_code == 200, path
         references = {urljoin(path, "".join(groups)) for groups in REFERENCE.findall(response.text)}
-        unvisited |= {reference for reference in references if reference.startswith(PARTS)} - visited
+        unvisited |= {reference for reference in references if reference.startswith(FILES_PREFIX)} - visited
     assert visited == KEYLESS_PATHS
-    assert visited == {HOME, *(PARTS + file.name for file in _FOLDER.iterdir() if file.name != "index.html")}
+    assert visited == {
+        PAGE_PATH,
+        *(FILES_PREFIX + file.name for file in _FOLDER.iterdir() if file.name != "index.html"),
+    }
 
 
 @every_file
