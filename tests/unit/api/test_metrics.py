@@ -153,7 +153,7 @@ async def test_a_counter_does_not_depend_on_the_order(
     """A count that two counters could read belongs to the one with the longer name, in whatever order they are
     listed."""
     for field in ("reported:stt_strategy:full", "reported:stt_fallback_reason:silent", "reported:x:y"):
-        await fake_queue.redis.client.hset(KEYS["COUNTS"], field, "3")
+        await fake_queue.client.command("hset", KEYS["COUNTS"], field, "3")
     in_order = await scrape()
     monkeypatch.setattr("api.responses.metrics._COUNTERS", _COUNTERS[::-1])
     assert await scrape() == in_order
