@@ -113,7 +113,9 @@ async def transcribe(
 async def status(
     job_id: JobId,
     services: ServicesDep,
-    wait: Annotated[float, Query(ge=0, le=60, description="Wait for the end of the job, at most so many seconds.")] = 0,
+    wait: Annotated[
+        float, Query(ge=0, le=60, description="The longest time to wait for the end of the job, in seconds.")
+    ] = 0,
 ) -> Job:
     """All fields of a job: its stage, the texts, the engines that worked on it, and its waterfall of times."""
     job = await (services.changes.wait_for_end(job_id, wait) if wait else services.queue.job(job_id))
