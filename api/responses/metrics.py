@@ -116,7 +116,7 @@ class Metrics(Collector):
 
     def _counters(self) -> Iterator[Metric]:
         """Every counter, with `ended:completed` as the label `completed`. A field that matches two of them, such as
-        `reported:stt_strategy:full`, belongs to the one with the longer name."""
+        `engine_event:stt_strategy:full`, belongs to the one with the longer name."""
         families = {spec: CounterMetricFamily(spec.name, spec.description, labels=spec.labels) for spec in _COUNTERS}
         for field, count in sorted(self._counts.items()):
             matches = [(spec, values) for spec in _COUNTERS if (values := spec.label_values(field)) is not None]

@@ -152,7 +152,7 @@ async def test_a_counter_does_not_depend_on_the_order(
 ) -> None:
     """A count that two counters could read belongs to the one with the longer name, in whatever order they are
     listed."""
-    for field in ("reported:stt_strategy:full", "reported:stt_fallback_reason:silent", "reported:x:y"):
+    for field in ("engine_event:stt_strategy:full", "engine_event:stt_fallback_reason:silent", "engine_event:x:y"):
         await fake_queue.client.command("hset", KEYS["COUNTS"], field, "3")
     in_order = await scrape()
     monkeypatch.setattr("api.responses.metrics._COUNTERS", _COUNTERS[::-1])
