@@ -163,7 +163,9 @@ def test_api_does_not_start_with_an_invalid_limit(tmp_path: Path, setting: str, 
     services.start("api")
     assert services.processes.pop("api").wait(60) == 2
     (line,) = (tmp_path / "api.log").read_text().splitlines()
-    assert line.startswith(f"{setting}: ")
+    entry = json.loads(line)
+    assert (entry["event"], entry["level"]) == ("setting_invalid", "error")
+    assert entry["message"].startswith(f"{setting}: ")
     assert "too-short" not in line
 
 
