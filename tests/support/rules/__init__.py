@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from support.rules import environment, image_imports, import_cycles, log_events, volume_paths
+from support.rules import environment, file_sizes, image_imports, import_cycles, log_events, volume_paths
 from support.rules.source import Violation
 
 RULES: tuple[Callable[[Path], list[Violation]], ...] = (
     environment.check,
+    file_sizes.check,
     image_imports.check,
     import_cycles.check,
     log_events.check,

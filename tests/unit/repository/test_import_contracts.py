@@ -44,7 +44,7 @@ PLANTS = [
     Plant("api.jobs speaks no HTTP", "api/problems/problem.py", "fastapi"),
     Plant("Engines are loaded by name", "llm-worker/llm_worker/handler.py", "llm_worker.engines.offline.arithmetic"),
     Plant("Engines are loaded by name", "tts-worker/tts_worker/wav.py", "tts_worker.engines.espeak.library"),
-    Plant("Only shared.queue.redis_client imports redis", "shared/worker/steps.py", "redis.asyncio", "redis"),
+    Plant("Only shared.queue.redis_client imports redis", "shared/queue/admin.py", "redis.asyncio", "redis"),
     Plant("Only shared.queue.redis_client imports redis", "shared/new_package/new_module.py", "redis"),
     Plant("Only shared.queue.redis_client imports redis", "shared/queue/queue.py", "redis.exceptions", "redis"),
     Plant("Only stt_worker.engines", "stt-worker/stt_worker/memory_limit.py", "faster_whisper.vad", "faster_whisper"),
