@@ -53,10 +53,10 @@ class Worker:
         """Register the worker, work until `stop`, finish or release its tasks, and deregister."""
         await self._runner.persist(self._heartbeat.beat)
         self._log.info("worker_ready", engine=self._info.engine, model=self._info.model)
-        claiming = asyncio.create_task(self._claim_loop.run(self._runner.start))
         beating = asyncio.create_task(self._repeat(self._heartbeat.beat, BEAT_S))
         sweeping = asyncio.create_task(self._repeat(self._sweep, SWEEP_S))
-        loops = [claiming, beating, sweeping]
+        claiming = asyncio.create_task(self._claim_loop.run(self._runner.start))
+        loops = [beating, sweeping, claiming]
         try:
             # A worker that claims no more, or has no heartbeat, must not live on: the first loop to end ends it.
             done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
