@@ -10,8 +10,8 @@ from shared.logs import get_logger
 
 ValueT = TypeVar("ValueT")
 
-#: A task that has not ended so long after its cancellation is cancelled again. Longer than a task's own orderly end: a
-#: worker tries to release a task for 2 s.
+#: A task that still runs this long after its cancellation is cancelled again. An orderly end takes less: a worker tries
+#: to release a task for 2 s.
 _CANCEL_AGAIN_S = 5.0
 
 
@@ -34,8 +34,8 @@ def _stop_on_error(task: asyncio.Task[None]) -> None:
 async def cancel_all(tasks: Collection[asyncio.Task[None]]) -> None:
     """Cancel the tasks and wait until they have ended.
 
-    Before Python 3.12 `asyncio.wait_for`, and so redis-py, may lose a cancellation that arrives as its call ends; then
-    the process would never stop. So a task that goes on is cancelled again.
+    Before Python 3.12 `asyncio.wait_for`, and so redis-py, may lose a cancellation that arrives as its call ends, and
+    the process would never stop. So a task that still runs is cancelled again.
     """
     running = set(tasks)
     while running:
@@ -47,7 +47,7 @@ async def cancel_all(tasks: Collection[asyncio.Task[None]]) -> None:
 
 @asynccontextmanager
 async def in_thread(context: AbstractContextManager[ValueT]) -> AsyncIterator[ValueT]:
-    """Enter and leave a context that blocks, each in a thread, so that the event loop goes on."""
+    """Enter and leave a context that blocks, each in a thread, so that the event loop is not blocked."""
     value = await asyncio.to_thread(context.__enter__)
     try:
         yield value

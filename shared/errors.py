@@ -12,10 +12,11 @@ CascadeError
 │   └── UnknownVoice        the engine has no voice of that name
 ├── EngineError             an engine failed; a retry may help
 │   ├── EngineCrashed       the engine's process died during a call
-│   └── EngineTimeout       it took too long and was killed
+│   └── EngineTimeout       the call took too long; the process was killed
+├── WorkerDied              three workers died while they ran the task
 ├── LanguageModelError      the language model gave no usable answer
 │   ├── ModelUnavailable    it is down, overloaded or cut the answer off; a retry may help
-│   ├── ModelRefused        it rejects our request or key; a retry cannot help
+│   ├── ModelRefused        it rejects the request or the key; a retry cannot help
 │   └── AnswerBlocked       it declined to answer, or its answer is empty
 ├── StorageFull             the volume has no room; a retry may help
 ├── QueueFull               as many jobs are live as the limit allows
@@ -28,7 +29,8 @@ from typing import ClassVar
 
 
 class CascadeError(Exception):
-    """Base of all. `code` and `message` are public: the code is stable, no message holds a path or a library's text."""
+    """Base of all errors. `code` and `message` are public: the code is stable; no message contains a path or a
+    library's text."""
 
     code: ClassVar[str] = "internal_error"
     message: ClassVar[str] = "Something went wrong inside the service."
@@ -141,6 +143,13 @@ class EngineTimeout(EngineError):
 
     code = "engine_timeout"
     message = "The engine of this stage took too long."
+
+
+class WorkerDied(CascadeError):
+    """Recorded by the queue when three workers have died on a task: it starts no fourth attempt."""
+
+    code = "worker_died"
+    message = "Processing stopped unexpectedly each time this input was tried."
 
 
 class LanguageModelError(CascadeError):

@@ -1,4 +1,4 @@
-"""Importing many modules quickly."""
+"""Faster imports of many modules."""
 
 import gc
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Import what the block imports without garbage collection.
+    """Pause garbage collection for the imports in the block.
 
     Modules, functions and classes stay for as long as the process does, yet the collector scans all of them again and
     again while their number grows: a quarter of the time that the API takes to import its libraries. Afterwards they
-    are left out of collections, which are shorter pauses of the event loop.
+    are left out of collections, which shortens the pauses of the event loop.
     """
     was_enabled = gc.isenabled()
     gc.disable()

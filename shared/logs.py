@@ -59,7 +59,7 @@ def configure_logs(level: str, service: str, descriptor: int = STDERR) -> None:
     )
     # Libraries are chatty at info: model loading, each HTTP request with its address. Theirs starts at warning.
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
-    _log_what_python_prints()
+    _log_python_output()
 
 
 def _add_service(service: str, _logger: Any, _method: str, event: Any) -> Any:
@@ -76,7 +76,7 @@ class LineOutput(io.TextIOBase):
         self._lock = threading.Lock()
 
     def write(self, text: str) -> int:
-        """Write `text`, which is one line or several, in one piece."""
+        """Write `text`, one line or several, without a line of another writer in between."""
         # A lone surrogate becomes `\udc80`, which is how JSON writes it.
         data = text.encode(errors="backslashreplace")
         # A log that cannot be written, because its disk is full or its reader has gone, fails no request and no task.
@@ -87,9 +87,9 @@ class LineOutput(io.TextIOBase):
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """Keep other processes out: a pipe takes no more than 4,096 bytes in one piece, and a traceback is longer.
+        """Keep other processes out: a write to a pipe is atomic up to 4,096 bytes only, and a traceback is longer.
 
-        The kernel releases the lock of a process that dies. A system without locks on pipes goes without.
+        The kernel releases the lock of a process that dies. A system that cannot lock pipes writes without the lock.
         """
         with suppress(OSError):
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
@@ -119,14 +119,14 @@ class _PrintedLines(io.TextIOBase):
         return STDERR
 
 
-def _log_what_python_prints() -> None:
+def _log_python_output() -> None:
     """Turn warnings, uncaught exceptions and lines on `sys.stderr` into events."""
     logging.captureWarnings(True)
     sys.stderr = _PrintedLines()
     sys.excepthook = _log_exception
     threading.excepthook = _log_exception_in_thread
     sys.unraisablehook = _log_unraisable
-    # Of a process that dies of a signal. Plain text, straight to the descriptor: Python no longer runs.
+    # The traceback of a process that a signal kills: plain text to the descriptor, since Python no longer runs.
     with suppress(OSError):  # a daemon may have no standard error
         faulthandler.enable(STDERR)
 

@@ -39,7 +39,7 @@ class WorkerSettings(SharedSettings):
     """Directory for downloaded models and voices."""
 
     max_attempts: int = Field(default=5, ge=1)
-    """Attempts at a task with a transient error before its job fails; a full disk is tried four times as often."""
+    """Attempts at a task with a transient error before its job fails; a full disk is retried four times as often."""
 
     shutdown_grace_s: float = Field(default=25, ge=0)
     """Seconds that a stopping worker may take to finish its tasks before it returns them to the queue."""
@@ -51,11 +51,11 @@ class WorkerSettings(SharedSettings):
 SettingsT = TypeVar("SettingsT", bound=SharedSettings)
 
 
-def read_settings(kind: Callable[[], SettingsT], service: str | None = None) -> SettingsT:
+def read_settings(settings_class: Callable[[], SettingsT], service: str | None = None) -> SettingsT:
     """Build the settings, or exit with one line for each invalid variable: printed by a command, logged by a service,
     which passes its name as `service`."""
     try:
-        return kind()
+        return settings_class()
     except ValidationError as error:
         if service:
             configure_logs("info", service)  # the level is one of the settings

@@ -13,12 +13,12 @@ from shared.errors import StorageFull
 #: The end of a temporary file's name; its first character is a dot.
 PARTIAL_SUFFIX = ".part"
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DISK_FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
 def atomic_writer(path: Path) -> Iterator[BinaryIO]:
-    """Open `path` for writing; it appears when the block ends without an error, and nothing is left of it otherwise.
+    """Open `path` for writing; it appears when the block ends without an error; otherwise no file is left.
 
     Raises:
         StorageFull: the volume has no room.
@@ -40,11 +40,11 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
 
 def sync_folder(folder: Path) -> None:
     """Make a rename survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        os.fsync(descriptor)
     finally:
-        os.close(handle)
+        os.close(descriptor)
 
 
 @contextmanager
@@ -52,6 +52,6 @@ def _map_disk_full() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in _DISK_FULL_ERRNOS:
             raise StorageFull from error
         raise

@@ -1,7 +1,7 @@
 """The cache of segments on a local volume, made of hard links.
 
-A cached segment is one more link to a segment that a job has, never a file of its own: the file system counts who still
-has it. Where no job has it any more it is removed, so that what is erased with a job is not kept for others.
+A cached segment is one more link to a job's segment, never a copy: the file's link count shows whether a job still has
+it. A segment that no job has any more is removed, so that the speech of an erased job is not kept for others.
 """
 
 import os
@@ -21,14 +21,14 @@ class LinkedCache:
     def add(self, segment: Path, key: str, limit_bytes: int) -> None:
         """Link a segment as `key`, and evict the least recently used ones beyond `limit_bytes`. On a volume without
         hard links nothing is cached."""
-        with suppress(OSError):  # erased meanwhile, cached already, or no links here: it only saves time
+        with suppress(OSError):  # erased meanwhile, cached already, or no hard links: the cache only saves time
             if segment.stat().st_size <= limit_bytes:
                 self._folder.mkdir(exist_ok=True)
                 os.link(segment, self._folder / key)
                 self._evict(limit_bytes)
 
     def link(self, key: str, segment: Path) -> bool:
-        """Link what is cached as `key` to `segment`. False if there is none."""
+        """Link the segment cached as `key` to the path `segment`; return False if there is none."""
         cached = self._folder / key
         if not cached.exists():
             return False
@@ -61,7 +61,7 @@ class LinkedCache:
                 path.unlink(missing_ok=True)
 
     def _entries(self) -> Iterator[tuple[Path, os.stat_result]]:
-        if not self._folder.exists():  # an operator took it for what may be removed at any time
+        if not self._folder.exists():  # an operator may remove a cache at any time
             return
         with os.scandir(self._folder) as entries:  # pathlib takes twice as long, before the first sound
             for entry in entries:

@@ -61,8 +61,10 @@ class Storage(Protocol):
         ...
 
     def open_upload(self, job_id: str) -> StoredFile:
-        """Raises:
-        FileNotFoundError: it has not been written, or has been erased.
+        """Open the job's upload for reading.
+
+        Raises:
+            FileNotFoundError: it has not been written, or has been erased.
         """
         ...
 
@@ -87,8 +89,10 @@ class Storage(Protocol):
         ...
 
     def open_segment(self, name: str) -> StoredFile:
-        """Raises:
-        FileNotFoundError: it has been erased.
+        """Open a segment for reading, by its stored name.
+
+        Raises:
+            FileNotFoundError: it has been erased.
         """
         ...
 
@@ -107,7 +111,7 @@ class Storage(Protocol):
         ...
 
     def prune_cache(self) -> None:
-        """Remove cached segments that no job has any more: what is erased with a job is not kept for others."""
+        """Remove cached segments that no job has any more: the speech of an erased job is not kept for others."""
 
     def clear_cache(self) -> None:
         """Empty the cache; jobs keep their segments."""
@@ -127,8 +131,10 @@ class Storage(Protocol):
         ...
 
     def open_answer(self, job_id: str) -> StoredFile:
-        """Raises:
-        FileNotFoundError: it has not been written, or has been erased.
+        """Open the job's answer for reading.
+
+        Raises:
+            FileNotFoundError: it has not been written, or has been erased.
         """
         ...
 
@@ -138,7 +144,7 @@ class Storage(Protocol):
         """Remove every file of a job; no error if there is none."""
 
     def job_ids_on_disk(self, older_than_s: float) -> set[str]:
-        """Ids of jobs of which some file has not been modified for so long."""
+        """Ids of the jobs that have a file which was last modified more than `older_than_s` ago."""
         ...
 
     def remove_partial_files(self, older_than_s: float) -> None:

@@ -27,7 +27,7 @@ _STRAY_MARKS = re.compile(
     r"\*{2,}|(?<!\w)_{2,}|_{2,}(?!\w)|~~|`+|^[*_]\s|(?<![\w*])[*_](?=\w)|(?<=[\w.,;:!?)])[*_](?![\w*])"
 )
 #: Signs that count as emoji, but are read out.
-_SPOKEN_SIGNS = "©®™"
+_PRONOUNCED_SIGNS = "©®™"
 _BLANK_BEFORE_PUNCTUATION = re.compile(r"\s+([.,;:!?](?:\s|$))")
 
 _PARAGRAPH_BREAK = "\n\n"
@@ -99,7 +99,7 @@ def strip_inline(sentence: str) -> str:
     [inline] = _MARKDOWN.parseInline(sentence)
     text = "".join(_texts(inline.children or []))
     text = _STRAY_MARKS.sub("", _URL.sub(r"\1", text))
-    text = " ".join(replace_emoji(text, lambda sign, _: sign if sign in _SPOKEN_SIGNS else " ").split())
+    text = " ".join(replace_emoji(text, lambda sign, _: sign if sign in _PRONOUNCED_SIGNS else " ").split())
     return _BLANK_BEFORE_PUNCTUATION.sub(r"\1", text) if any(map(str.isalnum, text)) else ""
 
 

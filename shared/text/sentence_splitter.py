@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from unicodedata import east_asian_width
 
-from sentencex import segment  # type: ignore[import-untyped]
+import sentencex  # type: ignore[import-untyped]
 
 # Widths count a Chinese, Japanese or Korean character twice, since it takes about as long to speak as two or three
 # Latin letters.
@@ -18,10 +18,10 @@ _MIN_FIRST_CLAUSE_WIDTH = 20
 #: About half a minute of speech; a wider segment would delay all other jobs by a single task.
 _MAX_WIDTH = 400
 
-#: Where a sentence that is too wide is cut: behind a clause, with the blanks that follow. A point or comma inside a
+#: The end of a clause, where a sentence that is too wide is cut, with the blanks that follow. A point or comma inside a
 #: number is followed by a digit and not by a blank.
 _CLAUSE_END = re.compile(r"(?:[,;:.!?…)]|\s[–—-])\s+|[、，；：。！？]\s*")
-#: Where the first sentence may be cut: as above, but not at the end of a sentence.
+#: The end of a clause within a sentence, where the first sentence may be cut.
 _INNER_CLAUSE_END = re.compile(r"(?:[,;:)]|\s[–—-])\s+|[、，；：]\s*")
 _BLANK = re.compile(r"\s+")
 _PARAGRAPH = re.compile(r"\n\s*\n")
@@ -52,7 +52,7 @@ class SentenceSplitter:
         segments, rest = _complete_segments(sentences, open_sentence)
         if not segments and not self._has_segments:
             segments, rest = _split_first_clause(rest)
-        # The next text continues here: a blank stands between the two only if it was written.
+        # The next text continues here, with a blank in between only if the input has one.
         self._rest = rest if text[-1:].isspace() else rest.rstrip()
         return self._emit(segments)
 
@@ -66,14 +66,14 @@ class SentenceSplitter:
             first_clause, remainder = _split_first_clause(segments[0])
             if _width(remainder) >= _MIN_WIDTH:
                 segments = [*first_clause, remainder, *segments[1:]]
-        return [each.strip() for each in segments]
+        return [segment.strip() for segment in segments]
 
 
 def split(text: str, language: str) -> list[str]:
     """The segments of a whole text."""
     sentences = _paragraph_sentences(text, language)
     clauses = [clause for sentence in sentences for clause in _clauses(sentence)]
-    return [each.strip() for each in _merge_short(clauses)]
+    return [segment.strip() for segment in _merge_short(clauses)]
 
 
 def _complete_sentences(text: str, language: str) -> tuple[list[str], str]:
@@ -119,7 +119,7 @@ def _sentences(paragraph: str, language: str) -> Iterator[str]:
     # an exception that `except Exception` does not catch. `str.split` knows all of Unicode's blanks.
     words = " ".join(paragraph.split())
     if words:
-        yield from segment(language.split("-")[0].lower(), words + " ")
+        yield from sentencex.segment(language.split("-")[0].lower(), words + " ")
 
 
 def _clauses(sentence: str) -> Iterator[str]:
@@ -132,7 +132,7 @@ def _clauses(sentence: str) -> Iterator[str]:
 
 
 def _split_point(sentence: str, max_end: int) -> int:
-    """Where to cut, at most at `max_end`: at the last clause, else the last blank, else, without blanks, anywhere."""
+    """The index to cut at, up to `max_end`: after the last clause, else the last blank, else `max_end` itself."""
     for boundary in (_CLAUSE_END, _BLANK):
         ends = [match.end() for match in boundary.finditer(sentence, 0, max_end)]
         # Not in the first quarter: a cut there would leave nearly the same sentence to cut again.

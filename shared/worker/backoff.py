@@ -1,4 +1,4 @@
-"""Delays before a failed task is tried again, and before Redis is."""
+"""Delays between attempts at a failed task, and between attempts to reach Redis."""
 
 import random
 
@@ -7,8 +7,8 @@ from shared.errors import CascadeError
 #: Delay between two attempts to reach Redis.
 RECONNECT_S = 0.25
 
-#: The longest delay before a second attempt, doubled for each further one. The delay is random up to that, so that
-#: tasks that failed together do not return together.
+#: The longest delay before a second attempt, doubled for each further one. The delay is a random part of it, so
+#: that tasks that failed together do not return together.
 BACKOFF_S = 1.0
 
 #: An upstream's Retry-After may exceed the error's own limit, but not this.

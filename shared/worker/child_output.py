@@ -24,7 +24,7 @@ class ChildOutput:
         self._thread.start()
 
     def close(self) -> None:
-        """Log what is left. Call once the child has ended."""
+        """Log the remaining lines. Call once the child has ended."""
         self.writer.close()
         self._thread.join(_LAST_LINES_S)
 
@@ -37,10 +37,10 @@ def _log_lines(reader: Connection) -> None:
 
 
 def redirect_output(writer: Connection) -> int:
-    """Send this process's standard output and error to its parent, from C libraries too. Returns a descriptor of the
-    standard error that it had, for its log."""
-    log = os.dup(STDERR)
+    """Send this process's standard output and error to its parent, from C libraries too. Return a descriptor of the
+    original standard error, for the log."""
+    original_stderr = os.dup(STDERR)
     os.dup2(writer.fileno(), 1)
     os.dup2(writer.fileno(), STDERR)
     writer.close()
-    return log
+    return original_stderr

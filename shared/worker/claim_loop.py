@@ -1,4 +1,4 @@
-"""The claim loop: claims batches while slots are free, and starts held tasks whose claim was lost on the way."""
+"""The claim loop: claims batches while slots are free, and starts held tasks whose claim's reply was lost."""
 
 import asyncio
 from collections.abc import Callable, Container
@@ -15,7 +15,7 @@ BATCH_WAIT_S = 0.005
 
 
 class Slots:
-    """Room for so many batches at a time. One caller acquires; closing ends its wait."""
+    """A limit on the batches that run at a time. Only one caller may wait in `acquire`; `close` ends its wait."""
 
     def __init__(self, count: int) -> None:
         self.is_closed = False
@@ -44,7 +44,7 @@ class Slots:
 class ClaimLoop:
     """Claims tasks for one worker. At most one of its calls claims at a time.
 
-    A task that Redis lists as held, but that is not running, came in a lost reply: it is started from there.
+    A task that Redis lists as held, but that is not running, was in a lost reply: the loop starts it too.
     """
 
     def __init__(self, queue: Queue, worker: str, info: WorkerInfo, slots: Slots, running: Container[str]) -> None:

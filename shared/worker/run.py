@@ -49,8 +49,8 @@ async def _serve(settings: WorkerSettings, open_stage: OpenStage, concurrency: i
                 grace_s=settings.shutdown_grace_s,
                 health_file=settings.health_file,
             )
-            for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+            for signal_number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(signal_number, worker.stop)
             async with watchdog():
                 await worker.run()
     finally:

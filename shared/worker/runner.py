@@ -120,7 +120,7 @@ class TaskRunner:
             await self._release(claim, log)
         except CascadeError as error:
             await self._fail(claim, error, log)
-        except Exception:  # a bug of ours or an engine's library: the job must fail, and the worker live on
+        except Exception:  # a bug here or in an engine's library: the job fails, the worker goes on
             log.exception("handler_raised")
             await self._fail(claim, EngineError(), log)
         finally:
@@ -157,7 +157,7 @@ class TaskRunner:
         can_retry = error.retryable and attempts < self._max_attempts * error.attempts_factor
         delay_s = backoff_s(claim.attempt, error) if can_retry else None
 
-        def give_up() -> Awaitable[str]:
+        def record_failure() -> Awaitable[str]:
             if delay_s is None:
                 return self._queue.dead_letter(self._worker, claim, error.code, error.public_message)
             return self._queue.reschedule(
@@ -165,7 +165,7 @@ class TaskRunner:
             )
 
         try:
-            log.warning("task_failed", verdict=await self.persist(give_up), code=error.code, delay_s=delay_s)
+            log.warning("task_failed", verdict=await self.persist(record_failure), code=error.code, delay_s=delay_s)
         except QueueUnreadable:
             await self.persist(lambda: self._claim_loop.quarantine(claim.task))
 
@@ -173,5 +173,5 @@ class TaskRunner:
         try:
             verdict = await asyncio.wait_for(self._queue.release(self._worker, claim), RELEASE_TIMEOUT_S)
         except (QueueUnavailable, QueueUnreadable, TimeoutError):
-            verdict = "left to reclaim"
+            verdict = "left_to_reclaim"
         log.info("task_released", verdict=verdict)
