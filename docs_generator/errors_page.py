@@ -40,17 +40,17 @@ def errors_page() -> str:
 
 
 def _failures() -> Iterator[str]:
-    for kind in vars(errors).values():
-        if inspect.isclass(kind) and issubclass(kind, CascadeError) and kind not in _NOT_OF_JOBS:
-            raised = " ".join((inspect.getdoc(kind) or "").split())
-            yield f"| `{kind.code}` | {'yes' if kind.retryable else 'no'} | {kind.message} | {raised} |\n"
+    for error in vars(errors).values():
+        if inspect.isclass(error) and issubclass(error, CascadeError) and error not in _NOT_OF_JOBS:
+            raised = " ".join((inspect.getdoc(error) or "").split())
+            yield f"| `{error.code}` | {'yes' if error.retryable else 'no'} | {error.message} | {raised} |\n"
 
 
 def _problems() -> Iterator[str]:
-    for kind in sorted(PROBLEMS, key=lambda each: (each.status, each.code)):
-        yield f"| {kind.status} | `{kind.code}` | {_plain(kind.sentence)} | {kind.when} |\n"
+    for problem in sorted(PROBLEMS, key=lambda problem: (problem.status, problem.code)):
+        yield f"| {problem.status} | `{problem.code}` | {_unescape_braces(problem.sentence)} | {problem.when} |\n"
 
 
-def _plain(template: str) -> str:
+def _unescape_braces(template: str) -> str:
     """A sentence's template with its escaped braces as they are sent."""
     return template.replace("{{", "{").replace("}}", "}")

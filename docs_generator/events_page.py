@@ -39,10 +39,10 @@ def events_page() -> str:
     return "\n".join([_HEAD, *map(_event, EVENTS.values()), _FIELDS_HEAD + "".join(_fields())])
 
 
-def _event(kind: type[EventPayload]) -> str:
-    text = f"### `{kind.name}`\n\n{' '.join((inspect.getdoc(kind) or '').split())}\n"
-    meanings = descriptions(kind)
-    rows = [f"| `{name}` | {_json_type(hint)} | {meanings[name]} |\n" for name, hint in payload_types(kind).items()]
+def _event(event: type[EventPayload]) -> str:
+    text = f"### `{event.name}`\n\n{' '.join((inspect.getdoc(event) or '').split())}\n"
+    meanings = descriptions(event)
+    rows = [f"| `{name}` | {_json_type(hint)} | {meanings[name]} |\n" for name, hint in payload_types(event).items()]
     return text + ("\n| field | type | meaning |\n|---|---|---|\n" + "".join(rows) if rows else "")
 
 
@@ -54,7 +54,7 @@ def _fields() -> Iterator[str]:
 def _json_type(hint: Any) -> str:
     """The JSON type of a payload's field."""
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        return " or ".join(_json_type(each) for each in typing.get_args(hint))
+        return " or ".join(_json_type(option) for option in typing.get_args(hint))
     if typing.get_origin(hint) is typing.Literal:
         return " or ".join(f"`{value}`" for value in typing.get_args(hint))
     return {int: "integer", float: "number", str: "string", type(None): "null"}[hint]

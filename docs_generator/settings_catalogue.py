@@ -46,15 +46,15 @@ class Setting:
 
 def all_settings() -> dict[str, list[Setting]]:
     """Every setting by the heading of its section."""
-    sections = {heading: list(_own_settings(kind)) for heading, kind in _CLASSES.items()}
+    sections = {heading: list(_own_settings(settings_class)) for heading, settings_class in _CLASSES.items()}
     docker = [Setting(name, variable.default, variable.text) for name, variable in DOCKER_VARIABLES.items()]
     return sections | {"Docker only": docker}
 
 
-def _own_settings(kind: type[SharedSettings]) -> Iterator[Setting]:
+def _own_settings(settings_class: type[SharedSettings]) -> Iterator[Setting]:
     """The settings that the class itself defines, not those that it inherits."""
-    for name, text in field_docstrings(inspect.getsource(kind)).items():
-        default = kind.model_fields[name].default
+    for name, text in field_docstrings(inspect.getsource(settings_class)).items():
+        default = settings_class.model_fields[name].default
         yield Setting(name.upper(), _as_in_env_file(default), text)
 
 

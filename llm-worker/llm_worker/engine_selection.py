@@ -1,12 +1,11 @@
 """Select and build the language model engine."""
 
-import structlog
-
 from llm_worker.engine import LlmEngine
 from llm_worker.settings import LlmSettings
+from shared.logs import get_logger
 from shared.worker.engine_registry import find_engine
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def choose_engine(settings: LlmSettings) -> str:
@@ -17,7 +16,7 @@ def choose_engine(settings: LlmSettings) -> str:
         return "gemini"
     if settings.openai_base_url.strip():
         return "openai"
-    # Never silently: an operator who set a key under another name would take the built-in replies for the model's.
+    # With a warning: an operator who set a key under another name would take the built-in replies for a model's.
     log.warning(
         "no_language_model_configured",
         engine="offline",

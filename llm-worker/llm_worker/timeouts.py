@@ -1,4 +1,4 @@
-"""Limit how long a reply may take to begin, and to continue."""
+"""Time limits on the first chunk of a reply, and on each later one."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator

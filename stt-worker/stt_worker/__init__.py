@@ -1,1 +1,1 @@
-"""Speech to text: the first stage."""
+"""STT worker: the stage that turns speech into text."""

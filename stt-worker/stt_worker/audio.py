@@ -17,8 +17,8 @@ from shared.errors import AudioTooLong, EmptyAudio, UndecodableAudio
 from stt_worker.engine import SAMPLE_RATE_HZ, Samples
 from stt_worker.memory_limit import memory_ceiling
 
-#: The containers that FFmpeg may recognize. It supports hundreds, among them play lists that name other files and URLs:
-#: a stranger's upload could make this process read them.
+#: The containers that FFmpeg may recognize. It supports hundreds, among them playlists that name other files and URLs:
+#: an upload could make this process read them.
 _CONTAINERS = "wav,mp3,mov,mp4,m4a,ogg,matroska,webm,flac,aac"
 
 #: The decoders that FFmpeg may use: the codecs of the accepted containers and, from pcm_alaw on, those of telephone
@@ -43,7 +43,7 @@ _CHANNELS = range(1, 9)
 _RATES_HZ = range(4_000, 192_001)
 
 #: The most samples of each channel that a packet may hold. Lossless codecs pack hours of silence into one.
-_MAX_FRAME = 1 << 20
+_MAX_PACKET_SAMPLES = 1 << 20
 
 #: Memory that FFmpeg may allocate besides the decoded samples. It needs a tenth of that, but trusts tables in a header:
 #: an m4a of 20 kB that claimed to hold 67 million packets made it take 2.4 GB.
@@ -122,7 +122,7 @@ def _find_audio_stream(container: InputContainer) -> AudioStream:
         raise UndecodableAudio
     if stream.channels not in _CHANNELS or stream.rate not in _RATES_HZ:
         raise _unusual_format_error()
-    stream.codec_context.options = {"max_samples": str(_MAX_FRAME)}
+    stream.codec_context.options = {"max_samples": str(_MAX_PACKET_SAMPLES)}
     return stream
 
 
@@ -136,21 +136,21 @@ def _stated_length_s(container: InputContainer, stream: AudioStream) -> float:
 
 def _decode_frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
     """Every frame that can be decoded, skipping broken packets, up to the end of a truncated file."""
-    found = False
-    broken: av.error.FFmpegError | None = None
+    has_frames = False
+    last_error: av.error.FFmpegError | None = None
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets, None)
         except av.error.FFmpegError as error:
-            broken = error
+            last_error = error
             packet = None
         if packet is None:
             break
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
-            broken = error
+            last_error = error
             continue
         for frame in frames:
             if not isinstance(frame, AudioFrame):
@@ -158,29 +158,29 @@ def _decode_frames(container: InputContainer, stream: AudioStream) -> Iterator[A
             # A frame may differ from the header: one of 65,535 samples at 1 Hz became 2 GB at 16 kHz.
             if frame.layout.nb_channels not in _CHANNELS or frame.sample_rate not in _RATES_HZ:
                 raise _unusual_format_error()
-            found = True
+            has_frames = True
             yield frame
-    if broken and not found:
-        raise broken
+    if last_error and not has_frames:
+        raise last_error
 
 
 def _resample(frames: Iterator[AudioFrame]) -> Iterator[Int16]:
-    kind: tuple[str, str, int] | None = None
+    source_format: tuple[str, str, int] | None = None
     resampler = AudioResampler("s16", "mono", SAMPLE_RATE_HZ)
     for frame in frames:
-        previous = kind
-        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if previous not in (None, kind):
+        previous_format = source_format
+        source_format = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if previous_format not in (None, source_format):
             # A stream may change its format (two concatenated mp3 files do); a resampler takes only one.
             yield from _resample_frame(resampler, None)
             resampler = AudioResampler("s16", "mono", SAMPLE_RATE_HZ)
         yield from _resample_frame(resampler, frame)
-    if kind:
+    if source_format:
         yield from _resample_frame(resampler, None)  # flush the recording's last milliseconds
 
 
 def _resample_frame(resampler: AudioResampler, frame: AudioFrame | None) -> list[Int16]:
-    return [part.to_ndarray().reshape(-1).astype(np.int16, copy=False) for part in resampler.resample(frame)]
+    return [output.to_ndarray().reshape(-1).astype(np.int16, copy=False) for output in resampler.resample(frame)]
 
 
 def _unusual_format_error() -> UndecodableAudio:

@@ -1,4 +1,4 @@
-"""The part of the STT worker that runs in its child process."""
+"""The part of the worker that runs in its child process: the engine, and the decoder before it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Recognizer:
             samples = decode(path, self._max_audio_s)
         self._decoded[path] = samples
         # Not every recording that is opened is recognized: the oldest are dropped first.
-        while sum(kept.size for kept in self._decoded.values()) > self._max_audio_s * SAMPLE_RATE_HZ:
+        while sum(recording.size for recording in self._decoded.values()) > self._max_audio_s * SAMPLE_RATE_HZ:
             del self._decoded[next(iter(self._decoded))]
         return samples.size / SAMPLE_RATE_HZ
 
@@ -110,9 +110,9 @@ class Recognizer:
 
 
 def load_in_child(settings: SttSettings) -> Recognizer:
-    """Load the engine that STT_ENGINE names. A function of this module, so that it can be pickled for the child.
+    """Load and warm the engine that `STT_ENGINE` names. A module-level function, so that it can be pickled.
 
     Raises:
-        StartupError: the engine or its model is missing; the message names the setting.
+        StartupError: the engine or its model is missing; the message names the variable to set.
     """
     return Recognizer(find_engine("stt", settings.stt_engine)(settings), settings)

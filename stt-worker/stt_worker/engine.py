@@ -1,4 +1,4 @@
-"""The interface of a speech recognition engine."""
+"""The speech recognition engine's protocol, and the transcript that it returns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class Transcript:
 
 
 class SttEngine(Protocol):
-    """Turns speech into text. Blocking, and called by one thread at a time."""
+    """Recognizes speech. Blocking, and called by one thread at a time."""
 
     name: str
     """As in `STT_ENGINE`."""

@@ -1,4 +1,4 @@
-"""Handler of the STT stage: turns an upload into a transcript, several short ones in one pass."""
+"""Handler of the STT stage: turns uploads into transcripts, several short ones in one pass."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -34,7 +34,7 @@ class _Recording:
 
 
 class SttHandler:
-    """Turns uploads into transcripts."""
+    """Turns a recording into a transcript, with the engine in a child process."""
 
     def __init__(
         self, process: EngineProcess[Recognizer], info: WorkerInfo, storage: Storage, settings: SttSettings
@@ -116,7 +116,7 @@ class SttHandler:
 
 @asynccontextmanager
 async def open_stt(settings: SttSettings, storage: Storage) -> AsyncIterator[SttHandler]:
-    """A handler with a warm engine, whose process ends with the block.
+    """Yield a handler with a warm engine; end the engine's process on exit.
 
     Raises:
         StartupError: the engine or its model is missing.

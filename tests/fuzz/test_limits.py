@@ -146,7 +146,7 @@ def test_a_packet_of_too_many_samples_is_skipped(tmp_path: Path, monkeypatch: py
     """A packet above the limit of samples is skipped, as a lossless codec may put 15 minutes of silence into one."""
     (tmp_path / "recording").write_bytes(seeds()["flac"])
     assert decode(tmp_path / "recording", LIMIT_S).size == 35_200
-    monkeypatch.setattr(audio, "_MAX_FRAME", 1151)
+    monkeypatch.setattr(audio, "_MAX_PACKET_SAMPLES", 1151)
     assert decode(tmp_path / "recording", LIMIT_S).size == 35_200 % 1152  # the last one is shorter
 
 

@@ -102,7 +102,7 @@ def test_few_requested_voices_stay_in_memory(tmp_path: Path) -> None:
     engine = load(NAME, install(tmp_path, NAME, *names))
     for name in [*names, names[-1]]:
         engine.synthesize("Yes.", None, name)
-    usage = engine._find_other.cache_info()
+    usage = engine._load_requested.cache_info()
     assert (usage.hits, usage.misses, usage.currsize) == (1, 5, 3)
 
 
@@ -115,7 +115,7 @@ def test_configured_voices_are_loaded_at_the_start(tmp_path: Path) -> None:
         path.unlink()
     for voice in ("de_DE-other-low", str(tmp_path / "fr_FR-other-low.onnx"), NAME, None):
         assert is_audible(engine, voice)
-    assert engine._find_other.cache_info().misses == 0
+    assert engine._load_requested.cache_info().misses == 0
     assert engine._configured[NAME] is engine._default, "it is in memory twice"
 
 

@@ -1,4 +1,4 @@
-"""Entry point of the worker's child process, in which the engine runs."""
+"""The part of the worker that runs in its child process: the engine."""
 
 from shared.worker.engine_registry import find_engine
 from tts_worker.engine import TtsEngine

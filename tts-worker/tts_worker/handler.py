@@ -27,6 +27,7 @@ _SENTENCE_PAUSE_S = 0.15
 #: Silence after a segment that ends within a sentence.
 _CLAUSE_PAUSE_S = 0.05
 
+#: Characters that end a sentence.
 _SENTENCE_ENDS = ".!?…:。！？।"
 
 #: Extra timeout for each character: people speak 15 characters a second, and a voice slower than half of that is
@@ -35,7 +36,7 @@ _TIMEOUT_PER_CHARACTER_S = 2 / 15
 
 
 class TtsHandler:
-    """Turns the text of a job into audio, one segment at a time."""
+    """Turns the text of a job into audio, one segment at a time, with the engine in a child process."""
 
     def __init__(
         self, process: EngineProcess[TtsEngine], info: WorkerInfo, storage: Storage, settings: TtsSettings
@@ -70,7 +71,7 @@ class TtsHandler:
             events=[SegmentEvent(index, round(duration_s, 3), name)],
         )
 
-    # Each of these two runs in one call of a thread, and returns a segment's relative name and duration in seconds.
+    # Both methods below block: each runs in a thread, and returns a segment's stored name and its duration in seconds.
 
     def _find_cached(self, claim: Claim, index: int, key: str) -> tuple[str, float] | None:
         name = self._cache.get(claim, index, key)

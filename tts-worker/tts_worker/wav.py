@@ -33,8 +33,8 @@ def duration_s(file: BinaryIO) -> float:
         return source.getnframes() / source.getframerate()
 
 
-def join(segments: Sequence[OpenSegment], to: BinaryIO) -> float:
-    """Write the WAV files `segments` into `to` as one; return its duration in seconds.
+def join(segments: Sequence[OpenSegment], target: BinaryIO) -> float:
+    """Write the WAV files `segments` into `target` as one; return its duration in seconds.
 
     They normally share one sample rate. If TTS workers with different voices synthesized one answer, the first
     segment's rate is used and the others are resampled.
@@ -44,9 +44,9 @@ def join(segments: Sequence[OpenSegment], to: BinaryIO) -> float:
     formats = [_rate_and_frames(segment) for segment in segments]
     rate_hz = formats[0][0]
     total = sum(_resampled_length(frames, own_rate_hz, rate_hz) for own_rate_hz, frames in formats)
-    with wave.open(to, "wb") as out:
+    with wave.open(target, "wb") as out:
         _set_format(out, rate_hz)
-        # The header is complete before the first frame, so that `to` need not be seekable.
+        # The header is complete before the first frame, so that `target` need not be seekable.
         out.setnframes(total)
         for segment in segments:
             _copy(segment, out, rate_hz)

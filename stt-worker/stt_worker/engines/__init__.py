@@ -1,1 +1,1 @@
-"""The speech recognition engines, each imported only when it is configured."""
+"""Speech recognition engines, each imported only if it is selected."""

@@ -21,7 +21,7 @@ _LANGUAGE_WEIGHT = 5.0
 
 
 class PocketsphinxEngine:
-    """Recognizes English. Holds the interpreter's lock meanwhile, so it must run in its own process."""
+    """Recognizes English. Holds the interpreter's lock during a call, so it must run in its own process."""
 
     name = "pocketsphinx"
     model = "en-us"

@@ -15,9 +15,14 @@ _LARGE_TENS = {word: 10 * value for value, word in enumerate(_TENS, start=2)}
 #: A recognizer writes these for a lone number, and nothing else makes sense beside an operator.
 _HOMOPHONES = {"won": 1, "to": 2, "too": 2, "for": 4, "ate": 8}
 
-_OPERATORS = {"plus": "plus", "+": "plus", "minus": "minus", "-": "minus", "−": "minus", "times": "times", "*": "times"}
-_OPERATORS |= {"x": "times", "×": "times", "multiplied": "times", "divided": "divided by", "over": "divided by"}
-_OPERATORS |= {"/": "divided by", "÷": "divided by"}
+# fmt: off
+_OPERATORS = {
+    "plus": "plus", "+": "plus",
+    "minus": "minus", "-": "minus", "−": "minus",
+    "times": "times", "multiplied": "times", "x": "times", "×": "times", "*": "times",
+    "divided": "divided by", "over": "divided by", "/": "divided by", "÷": "divided by",
+}
+# fmt: on
 
 #: Words that change the meaning of an expression in ways that this module does not implement.
 _UNSUPPORTED = frozenset(
@@ -148,6 +153,8 @@ def _spell_whole(number: int) -> str:
     if number < 100:
         tens, unit = divmod(number, 10)
         return _TENS[tens - 2] + (f"-{_UNITS[unit]}" if unit else "")
-    size, name, joint = (100, "hundred", " and ") if number < 1000 else (1000, "thousand", " ")
-    count, rest = divmod(number, size)
-    return f"{_spell_whole(count)} {name}" + (f"{joint}{_spell_whole(rest)}" if rest else "")
+    if number < 1000:
+        hundreds, rest = divmod(number, 100)
+        return f"{_UNITS[hundreds]} hundred" + (f" and {_spell_whole(rest)}" if rest else "")
+    thousands, rest = divmod(number, 1000)
+    return f"{_spell_whole(thousands)} thousand" + (f" {_spell_whole(rest)}" if rest else "")

@@ -6,17 +6,16 @@ the libraries' exceptions carry the request, and with it the key.
 
 from collections.abc import Mapping
 
-import structlog
-
 from shared.errors import AnswerBlocked, LanguageModelError, ModelRefused, ModelUnavailable
+from shared.logs import get_logger
 from shared.retry_after import parse_retry_after
 
-log = structlog.get_logger()
+log = get_logger()
 
 #: Characters of a server's message that are logged.
 _DETAIL_CHARS = 300
 
-#: Client errors that may pass: 408 and 409 are a server's own timeout and lock, 425 and 429 ask for a later try.
+#: Client errors that are transient: 408 and 409 are a server's own timeout and lock, 425 and 429 ask for a later try.
 _TRANSIENT_STATUSES = frozenset({408, 409, 425, 429})
 
 

@@ -30,7 +30,7 @@ _THINKING: tuple[tuple[str, types.ThinkingConfig], ...] = (
     (r"gemini-3(\.\d+)?-pro", types.ThinkingConfig(thinking_level=types.ThinkingLevel.LOW)),
 )
 
-#: What each finish reason means; any other one, such as `SAFETY`, blocks the reply.
+#: The meaning of each finish reason; any other one, such as `SAFETY`, blocks the reply.
 _ENDINGS = {"": Ending.CUT_OFF, "STOP": Ending.WHOLE, "MAX_TOKENS": Ending.LIMIT_REACHED}
 
 

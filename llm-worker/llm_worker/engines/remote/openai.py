@@ -25,7 +25,7 @@ from shared.errors import StartupError
 #: Servers such as Ollama need no key, but the library does not start without one.
 _PLACEHOLDER_KEY = "none"
 
-#: What each finish reason means; any other, such as vLLM's `abort`, is a reply that was not finished.
+#: The meaning of each finish reason; any other one, such as vLLM's `abort`, is a reply that was not finished.
 _ENDINGS = {"stop": Ending.WHOLE, "length": Ending.LIMIT_REACHED, "content_filter": Ending.BLOCKED}
 
 

@@ -42,7 +42,7 @@ _EXTRA_TOKENS = 32
 #: The sum with the prompt must stay within Whisper's 448.
 _MAX_TOKENS = 440
 
-#: Chosen for one utterance whose client waits. `chunk_length` must never be among them: it does not shorten the
+#: For low latency: a client waits for each utterance. `chunk_length` must never be among them: it does not shorten the
 #: encoder's pass, and the library keeps it for all later calls.
 _DECODING_OPTIONS: dict[str, Any] = {
     "beam_size": 1,  # the library's 5 takes a third longer to decode
@@ -147,7 +147,7 @@ class FasterWhisperEngine:
     def _speech(self, samples: Samples, language: str | None) -> Samples:
         if language is not None and language not in self.languages:
             raise UnsupportedLanguage
-        # First of all: it costs a hundredth of a pass of Whisper, which would invent words for silence.
+        # Before Whisper, which would invent words for silence: it costs a hundredth of one of its passes.
         speech = trim(samples)
         if speech is None:
             raise NoSpeech

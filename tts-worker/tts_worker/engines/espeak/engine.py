@@ -6,15 +6,15 @@ Its voice sounds robotic. It is the voice of the demo and of machines too small 
 import re
 
 import numpy as np
-import structlog
 
 from shared.errors import StartupError, UnknownVoice
+from shared.logs import get_logger
 from tts_worker.engine import Speech
 from tts_worker.engines.espeak.library import EspeakLibrary, espeak_library
 from tts_worker.sanitize import sanitize_for_engine
 from tts_worker.settings import TtsSettings
 
-log = structlog.get_logger()
+log = get_logger()
 
 #: Recognizers understood en-us at this pace and pitch best (27 % word errors, 37 % at eSpeak's own pitch of 50).
 _WORDS_PER_MINUTE = 150
@@ -59,7 +59,7 @@ class EspeakEngine:
 
     def _language_tag(self, language: str | None) -> str:
         # An operator who sets en-gb means every English answer.
-        if not language or _primary(_normalize(language)) == _primary(self.model):
+        if not language or _primary_subtag(_normalize(language)) == _primary_subtag(self.model):
             return self.model
         tag = _closest_tag(language, self._library.voices)
         if tag is None:
@@ -75,14 +75,15 @@ def load(settings: TtsSettings) -> EspeakEngine:
         StartupError: eSpeak has no voice for one of them.
     """
     library = espeak_library()
-    tags = {voice: _tag(voice, library.voices, "TTS_VOICES") for voice in settings.voices.values()}
-    engine = EspeakEngine(library, _tag(settings.tts_voice, library.voices, "TTS_VOICE"), tags, settings.tts_speed)
+    tags = {voice: _configured_tag(voice, library.voices, "TTS_VOICES") for voice in settings.voices.values()}
+    default_tag = _configured_tag(settings.tts_voice, library.voices, "TTS_VOICE")
+    engine = EspeakEngine(library, default_tag, tags, settings.tts_speed)
     for voice in (None, *tags):
         engine.synthesize("Ready.", None, voice)
     return engine
 
 
-def _tag(voice: str, voices: dict[str, str], variable: str) -> str:
+def _configured_tag(voice: str, voices: dict[str, str], variable: str) -> str:
     """The language tag of a voice that an operator named in `variable`."""
     piper_name = _PIPER_NAME.fullmatch(voice)
     tag = (piper_name and _closest_tag(piper_name[1], voices)) or _normalize(voice)
@@ -97,7 +98,7 @@ def _tag(voice: str, voices: dict[str, str], variable: str) -> str:
 def _closest_tag(language: str, voices: dict[str, str]) -> str | None:
     """The tag in `voices` of the language and region, else of the language alone, as `de` for `de_DE`; None without."""
     tag = _normalize(language)
-    return next((candidate for candidate in (tag, _normalize(_primary(tag))) if candidate in voices), None)
+    return next((candidate for candidate in (tag, _normalize(_primary_subtag(tag))) if candidate in voices), None)
 
 
 def _normalize(tag: str) -> str:
@@ -105,5 +106,5 @@ def _normalize(tag: str) -> str:
     return _PREFERRED.get(tag, tag)
 
 
-def _primary(tag: str) -> str:
+def _primary_subtag(tag: str) -> str:
     return tag.partition("-")[0]

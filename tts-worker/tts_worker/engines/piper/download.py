@@ -11,12 +11,12 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 
-import structlog
 from piper.download_voices import download_voice
 
 from shared.errors import StartupError
+from shared.logs import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 #: A voice's name. Without dots and separators it cannot point outside MODELS_DIR.
 _NAME = re.compile(r"\w[\w-]{0,99}", re.ASCII)

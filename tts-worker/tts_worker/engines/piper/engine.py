@@ -4,9 +4,8 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
 
-import structlog
-
 from shared.errors import StartupError, UnknownVoice
+from shared.logs import get_logger
 from shared.worker.cpu import available_cpus
 from tts_worker.engine import Speech
 from tts_worker.engines.piper.download import config_of, fetch_voice, installed_voice
@@ -14,7 +13,7 @@ from tts_worker.engines.piper.voice import BrokenVoice, Voice, open_voice
 from tts_worker.sanitize import sanitize_for_engine
 from tts_worker.settings import TtsSettings
 
-log = structlog.get_logger()
+log = get_logger()
 
 #: Requested voices that stay in memory besides those of the settings, about 100 MB each.
 _MAX_REQUESTED_VOICES = 3
@@ -26,19 +25,19 @@ class PiperEngine:
     name = "piper"
 
     def __init__(
-        self, default: Voice, configured: dict[str, Voice], find_other: Callable[[str], Voice], speed: float
+        self, default: Voice, configured: dict[str, Voice], load_requested: Callable[[str], Voice], speed: float
     ) -> None:
-        """`configured` are the voices of TTS_VOICES by the names that it uses, and always stay in memory; `find_other`
-        loads any other voice that a request names."""
+        """`configured` are the voices of TTS_VOICES by the names that it uses, and always stay in memory;
+        `load_requested` loads any other voice that a request names."""
         self.model = default.name
         self._default = default
         self._configured = {default.name: default} | configured
-        self._find_other = lru_cache(maxsize=_MAX_REQUESTED_VOICES)(find_other)
+        self._load_requested = lru_cache(maxsize=_MAX_REQUESTED_VOICES)(load_requested)
         self._speed = speed
 
     def synthesize(self, text: str, language: str | None, voice: str | None) -> Speech:
         """See `TtsEngine`. A Piper voice has only one language and ignores the text's."""
-        selected = (self._configured.get(voice) or self._find_other(voice)) if voice else self._default
+        selected = (self._configured.get(voice) or self._load_requested(voice)) if voice else self._default
         return selected.synthesize(sanitize_for_engine(text), self._speed)
 
 
@@ -59,7 +58,7 @@ def load(settings: TtsSettings) -> PiperEngine:
         for name in sorted(set(settings.voices.values()))
     }
 
-    def find_other(name: str) -> Voice:
+    def load_requested(name: str) -> Voice:
         model = installed_voice(name, settings.models_dir)
         if model is None:
             raise UnknownVoice
@@ -69,7 +68,7 @@ def load(settings: TtsSettings) -> PiperEngine:
             log.warning("voice_broken", voice=name)
             raise UnknownVoice from error
 
-    return PiperEngine(default, configured, find_other, settings.tts_speed)
+    return PiperEngine(default, configured, load_requested, settings.tts_speed)
 
 
 def _default_threads(cpus: int) -> int:

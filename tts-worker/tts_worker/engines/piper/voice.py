@@ -28,6 +28,7 @@ _REFERENCE_PEAK = 0.6
 _MAX_GAIN = 4.0
 _REFERENCE_TEXT = "The quick brown fox jumps over the lazy dog."
 
+#: Sample rates that a voice may have.
 _RATES_HZ = range(8_000, 48_001)
 
 #: Maximum of a voice's speed and noise, which are about 1. At a length_scale of 1,000, a sentence took 2.5 GB.
