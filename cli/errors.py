@@ -1,12 +1,12 @@
-"""What ends the command with a message instead of a stack, and with which exit code.
+"""Errors that end the command with a message instead of a traceback, and their exit codes.
 
-CommandError         1   the job failed, or the stack could not start
-├── WrongUsage       2   the command line asks for what cannot be
-├── Unreachable      3   no server answers
-└── Refused          4   the server says no
+CommandError             1   the job failed, or the stack could not start
+├── UsageError           2   invalid arguments or options
+├── ServerUnreachable    3   no server responds
+└── RequestRefused       4   the server refuses the request
 """
 
-#: What `--help` says of them.
+#: The last paragraph of `--help`.
 EXIT_CODES = (
     "Exit codes: 0 done, 1 the job failed, 2 wrong usage, 3 the server was not reachable, "
     "4 the server refused, 130 interrupted."
@@ -14,18 +14,18 @@ EXIT_CODES = (
 
 
 class CommandError(Exception):
-    """Raised with a sentence that tells the user what to do."""
+    """Raised with a sentence for the user that says what to do."""
 
     exit_code = 1
 
     def __init__(self, message: str, code: str = "failed") -> None:
         super().__init__(message)
         self.code = code
-        """A word for programs."""
+        """The error's code in the output of `--json`."""
 
 
-class WrongUsage(CommandError):
-    """What was asked for cannot be."""
+class UsageError(CommandError):
+    """The arguments or options are invalid."""
 
     exit_code = 2
 
@@ -33,8 +33,8 @@ class WrongUsage(CommandError):
         super().__init__(message, "wrong_usage")
 
 
-class Unreachable(CommandError):
-    """No server answers, or what answers is none of ours."""
+class ServerUnreachable(CommandError):
+    """No server responds, or the one that does is not a Cascade server."""
 
     exit_code = 3
 
@@ -42,7 +42,7 @@ class Unreachable(CommandError):
         super().__init__(message, "unreachable")
 
 
-class Refused(CommandError):
-    """The server understood, and says no."""
+class RequestRefused(CommandError):
+    """The server understood the request and refuses it."""
 
     exit_code = 4

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Pause garbage collection for the imports in the block.
+    """Pause the garbage collector while the block imports modules.
 
-    Modules, functions and classes stay for as long as the process does, yet the collector scans all of them again and
-    again while their number grows: a quarter of the time that the API takes to import its libraries. Afterwards they
-    are left out of collections, which shortens the pauses of the event loop.
+    Modules, functions and classes live as long as the process, yet the collector scans them repeatedly while their
+    number grows, which takes a quarter of the time in which the API imports its libraries. Afterwards they are frozen:
+    later collections skip them, which shortens the pauses of the event loop.
     """
     was_enabled = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""One JSON object a line, on standard error: our own events, those of libraries, warnings and uncaught exceptions."""
+"""The log: one JSON object a line, for events of services and libraries, warnings and uncaught exceptions."""
 
 import faulthandler
 import fcntl
@@ -20,9 +20,9 @@ STDERR = 2
 
 
 def get_logger() -> "structlog.typing.FilteringBoundLogger":
-    """The logger of this process."""
-    # Not at the top: structlog imports rich where that is installed, a tenth of a second, and a program that only
-    # builds the application logs nothing. A service loads it when it starts, in `configure_logs`.
+    """Return the logger of this process."""
+    # Not at the top: structlog imports rich where that is installed, which takes 0.1 s, and a program that only builds
+    # the application logs nothing. A service loads it when it starts, in `configure_logs`.
     import structlog
 
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -30,7 +30,7 @@ def get_logger() -> "structlog.typing.FilteringBoundLogger":
 
 
 def configure_logs(level: str, service: str, descriptor: int = STDERR) -> None:
-    """Send everything that this process logs from `level` up to a file descriptor. Call at its start."""
+    """Write all log events of this process from `level` up to a file descriptor. Call this once, at its start."""
     import structlog
 
     shared: list[structlog.typing.Processor] = [
@@ -46,7 +46,7 @@ def configure_logs(level: str, service: str, descriptor: int = STDERR) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        # A line and its end are written in one call; PrintLogger makes two.
+        # It writes a line and its line feed in one call; PrintLogger makes two.
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, output)),
         cache_logger_on_first_use=True,
     )
@@ -57,29 +57,29 @@ def configure_logs(level: str, service: str, descriptor: int = STDERR) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    # Libraries are chatty at info: model loading, each HTTP request with its address. Theirs starts at warning.
+    # From libraries only warnings and above: at info they log model loading and each HTTP request with its address.
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
-    _log_python_output()
+    _capture_python_output()
 
 
 def _add_service(service: str, _logger: Any, _method: str, event: Any) -> Any:
-    # Not a context variable: a thread begins with an empty context.
+    # Not a context variable: a new thread has an empty context.
     event["service"] = service
     return event
 
 
 class LineOutput(io.TextIOBase):
-    """A file descriptor to which several threads and processes write whole lines."""
+    """A file descriptor that several threads and processes write to, without mixing their lines."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lock = threading.Lock()
 
     def write(self, text: str) -> int:
-        """Write `text`, one line or several, without a line of another writer in between."""
-        # A lone surrogate becomes `\udc80`, which is how JSON writes it.
+        """Write one or more whole lines."""
+        # A lone surrogate becomes `\udc80`, which is valid in JSON.
         data = text.encode(errors="backslashreplace")
-        # A log that cannot be written, because its disk is full or its reader has gone, fails no request and no task.
+        # An error is ignored, so that a full disk or a closed pipe behind the log fails no request and no task.
         with self._lock, suppress(OSError), self._exclusive():
             while data:
                 data = data[os.write(self._descriptor, data) :]
@@ -87,9 +87,10 @@ class LineOutput(io.TextIOBase):
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """Keep other processes out: a write to a pipe is atomic up to 4,096 bytes only, and a traceback is longer.
+        """Lock the descriptor against other processes: writes to a pipe are atomic up to 4,096 bytes; a traceback is
+        longer.
 
-        The kernel releases the lock of a process that dies. A system that cannot lock pipes writes without the lock.
+        The kernel releases the lock of a process that dies. Systems that cannot lock a pipe write without a lock.
         """
         with suppress(OSError):
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
@@ -100,16 +101,16 @@ class LineOutput(io.TextIOBase):
                 fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
 
-class _PrintedLines(io.TextIOBase):
-    """A stand-in for `sys.stderr` that logs each line a library prints there."""
+class _StderrLines(io.TextIOBase):
+    """A replacement for `sys.stderr` that logs each line that a library prints there."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rest = ""
+        self._incomplete_line = ""
 
     def write(self, text: str) -> int:
         with self._lock:
-            *lines, self._rest = (self._rest + text).split("\n")
+            *lines, self._incomplete_line = (self._incomplete_line + text).split("\n")
         for line in lines:
             if line.strip():
                 get_logger().warning("stderr_line", message=line)
@@ -119,14 +120,14 @@ class _PrintedLines(io.TextIOBase):
         return STDERR
 
 
-def _log_python_output() -> None:
-    """Turn warnings, uncaught exceptions and lines on `sys.stderr` into events."""
+def _capture_python_output() -> None:
+    """Turn warnings, uncaught exceptions and lines on `sys.stderr` into log events."""
     logging.captureWarnings(True)
-    sys.stderr = _PrintedLines()
+    sys.stderr = _StderrLines()
     sys.excepthook = _log_exception
     threading.excepthook = _log_exception_in_thread
     sys.unraisablehook = _log_unraisable
-    # The traceback of a process that a signal kills: plain text to the descriptor, since Python no longer runs.
+    # For a crash by a signal. It writes plain text to the descriptor, since Python code cannot run any more.
     with suppress(OSError):  # a daemon may have no standard error
         faulthandler.enable(STDERR)
 

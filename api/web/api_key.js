@@ -1,44 +1,45 @@
-// The key of a service that asks for one: kept for this tab, and asked for once, however many calls need it.
+// The API key, stored for this tab. A dialog asks for it once, however many requests wait for it.
 
 import { byId } from './dom.js';
+import { KEY_INVALID } from './strings.js';
 
-const STORED = 'cascade.key';
+const STORAGE_KEY = 'cascade.key';
 
-let asking = null;
+let pendingDialog = null;
 
 export function currentKey() {
-  return sessionStorage.getItem(STORED);
+  return sessionStorage.getItem(STORAGE_KEY);
 }
 
-/** Whether there is another key now than `refused`, the one that did not open. */
-export function askForKey(refused) {
-  if (currentKey() !== refused) return Promise.resolve(true);
-  asking ??= ask(Boolean(refused)).finally(() => {
-    asking = null;
+/** Ask for another key than `rejected`. Resolves to true if there is one. */
+export function requestKey(rejected) {
+  if (currentKey() !== rejected) return Promise.resolve(true);
+  pendingDialog ??= showDialog(Boolean(rejected)).finally(() => {
+    pendingDialog = null;
   });
-  return asking;
+  return pendingDialog;
 }
 
-function ask(again) {
-  const dialog = byId('key');
-  const text = byId('key-text');
-  if (again) byId('key-why').textContent = 'That key does not open this service. Look for a missing letter.';
-  text.value = '';
+function showDialog(wasRejected) {
+  const dialog = byId('key-dialog');
+  const input = byId('key-input');
+  if (wasRejected) byId('key-hint').textContent = KEY_INVALID;
+  input.value = '';
   dialog.showModal();
   return new Promise((resolve) => {
-    const end = (key) => {
-      if (key) sessionStorage.setItem(STORED, key);
-      leaving.abort();
+    const listeners = new AbortController();
+    const { signal } = listeners;
+    const close = (key) => {
+      if (key) sessionStorage.setItem(STORAGE_KEY, key);
+      listeners.abort();
       dialog.close();
       resolve(Boolean(key));
     };
-    const leaving = new AbortController();
-    const { signal } = leaving;
     byId('key-form').addEventListener('submit', (event) => {
       event.preventDefault();
-      end(text.value.trim());
+      close(input.value.trim());
     }, { signal });
-    byId('key-leave').addEventListener('click', () => end(''), { signal });
-    dialog.addEventListener('cancel', () => end(''), { signal });
+    byId('key-cancel').addEventListener('click', () => close(''), { signal });
+    dialog.addEventListener('cancel', () => close(''), { signal });
   });
 }

@@ -1,87 +1,89 @@
-// The turns of one conversation, kept by the service under an id that lives as long as this tab.
+// The turns of one conversation. The service stores them under an id that lives as long as this tab.
 
-import { Problem, call, json, newId } from './api.js';
-import { Exchange } from './job_session.js';
+import { Problem, getJson, newId, request } from './api.js';
+import { JobSession } from './job_session.js';
 import { Turn } from './turn.js';
 
-const STORED = 'cascade.conversation';
+const STORAGE_KEY = 'cascade.conversation';
 
 export class Conversation {
-  /** `onchange` is called when something begins or ends: a job, or sound. */
+  /** `onchange` is called when a job or a playback starts or ends. */
   constructor(list, onchange) {
     this.list = list;
     this.onchange = onchange;
-    this.exchanges = [];
-    this.id = sessionStorage.getItem(STORED) ?? newId();
+    this.sessions = [];
+    this.id = sessionStorage.getItem(STORAGE_KEY) ?? newId();
   }
 
   get isBusy() {
-    return this.exchanges.some((exchange) => exchange.isRunning || exchange.isSounding);
+    return this.sessions.some((session) => session.isRunning || session.isPlaying);
   }
 
-  get isSounding() {
-    return this.exchanges.some((exchange) => exchange.isSounding);
+  get isPlaying() {
+    return this.sessions.some((session) => session.isPlaying);
   }
 
-  /** A question: `{text}`, or `{recording, about}`, with the form's other fields. */
+  /** Send a question: `{text, fields}`, or `{recording, description, fields}`; `fields` are other form fields. */
   ask(question) {
-    this.silence();
-    sessionStorage.setItem(STORED, this.id);
-    const exchange = this.add(question);
-    exchange.turn.show();
-    exchange.send({ conversation_id: this.id, ...question.fields });
+    this.stopPlayback();
+    sessionStorage.setItem(STORAGE_KEY, this.id);
+    const session = this.addSession(question);
+    session.turn.scrollIntoView();
+    session.send({ conversation_id: this.id, ...question.fields });
   }
 
-  add(question) {
-    const exchange = new Exchange(new Turn(question), question, {
+  addSession(question) {
+    const session = new JobSession(new Turn(question), question, {
       onchange: this.onchange,
-      onagain: () => this.ask(question),
-      onlisten: () => this.silence(),
+      onretry: () => this.ask(question),
+      onreplay: () => this.stopPlayback(),
     });
-    this.exchanges.push(exchange);
-    this.list.append(exchange.turn.element);
+    this.sessions.push(session);
+    this.list.append(session.turn.element);
     this.onchange();
-    return exchange;
+    return session;
   }
 
-  /** Whoever speaks is not spoken over. */
-  silence() {
-    for (const exchange of this.exchanges) exchange.silence();
+  /** Stop all answers that are playing, such as when the user starts to speak. */
+  stopPlayback() {
+    for (const session of this.sessions) session.stopPlayback();
   }
 
   stop() {
-    for (const exchange of this.exchanges) exchange.stop();
+    for (const session of this.sessions) session.stop();
   }
 
-  renew() {
+  /** Start a new conversation. */
+  reset() {
     this.stop();
-    this.exchanges = [];
+    this.sessions = [];
     this.list.replaceChildren();
     this.id = newId();
-    sessionStorage.removeItem(STORED);
+    sessionStorage.removeItem(STORAGE_KEY);
     this.onchange();
   }
 
-  /** Show what was said before this page was loaded. */
+  /** Show the turns from before this page was loaded. */
   async restore() {
     const { id } = this;
-    const turns = await this.told();
+    const turns = await this.loadTurns();
     if (id !== this.id) return;
     for (const { job_id: jobId, user, assistant } of turns) {
-      if (this.exchanges.some((exchange) => exchange.jobId === jobId)) continue;
-      const exchange = this.add({ text: user });
-      exchange.turn.settle(assistant);
-      exchange.jobId = jobId;
-      exchange.finish().catch(() => {}); // its waterfall and sound are kept less long than its words
+      if (this.sessions.some((session) => session.jobId === jobId)) continue;
+      const session = this.addSession({ text: user });
+      session.turn.setAnswer(assistant);
+      session.jobId = jobId;
+      session.finish().catch(() => {}); // timings and audio are deleted earlier than the texts
     }
-    this.exchanges.at(-1)?.turn.show();
+    this.sessions.at(-1)?.turn.scrollIntoView();
   }
-  async told() {
+
+  async loadTurns() {
     try {
-      if (sessionStorage.getItem(STORED)) return (await json(`conversations/${this.id}`)).turns;
-      await call('queues'); // so that a key is asked for before somebody has spoken in vain
+      if (sessionStorage.getItem(STORAGE_KEY)) return (await getJson(`conversations/${this.id}`)).turns;
+      await request('queues'); // to ask for the API key now, and not after the user has recorded a question
     } catch (error) {
-      if (!(error instanceof Problem)) throw error; // else it has been forgotten
+      if (!(error instanceof Problem)) throw error; // a Problem: the conversation has expired
     }
     return [];
   }

@@ -1,16 +1,16 @@
-// Elements out of data. What comes from elsewhere only ever becomes text.
+// Creating DOM elements from data. Texts from the service become text nodes, never HTML.
 
-const SVG = 'http://www.w3.org/2000/svg';
+const SVG_NAMESPACE = 'http://www.w3.org/2000/svg';
 
 export const byId = (id) => document.getElementById(id);
 
-/** An element; `attributes` may hold listeners (`onclick`), children are elements or texts, and nothing is left out. */
-export function make(tag, attributes = {}, ...children) {
+/** Create an element. Attributes with a function are listeners (`onclick`); empty children are left out. */
+export function makeElement(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
 
-export function draw(tag, attributes = {}, ...children) {
-  return fill(document.createElementNS(SVG, tag), attributes, children);
+export function makeSvg(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG_NAMESPACE, tag), attributes, children);
 }
 
 function fill(element, attributes, children) {
@@ -22,7 +22,7 @@ function fill(element, attributes, children) {
   return element;
 }
 
-/** Tell those who hear the page instead of seeing it. */
+/** Announce a text to users of screen readers. */
 export function announce(text) {
   byId('announcer').textContent = text;
 }

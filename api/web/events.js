@@ -1,38 +1,38 @@
-// Following a job. EventSource cannot carry a key, so the stream is read and parsed here.
+// A job's events. EventSource cannot send an API key, so the stream is read and parsed here.
 
-import { Away, call } from './api.js';
+import { Unreachable, request } from './api.js';
 
-const ENDED = new Set(['completed', 'failed', 'cancelled']);
-const FIRST_PAUSE_MS = 300;
-const LONGEST_PAUSE_MS = 5000;
+const LAST_EVENTS = new Set(['completed', 'failed', 'cancelled']);
+const FIRST_DELAY_MS = 300;
+const MAX_DELAY_MS = 5000;
 
-/** What happens to a job, as `{name, data}`, to its end; whatever breaks the connection, each event comes once. */
-export async function* follow(jobId, signal) {
-  let last = '';
-  let pause = FIRST_PAUSE_MS;
+/** The events of a job as `{name, data}`, up to the last one. After a broken connection it resumes: none comes twice. */
+export async function* followEvents(jobId, signal) {
+  let lastId = '';
+  let delayMs = FIRST_DELAY_MS;
   for (;;) {
     try {
-      const headers = last ? { 'Last-Event-ID': last } : {};
-      const response = await call(`events/${jobId}`, { headers, signal });
-      for await (const event of parse(response.body)) {
-        last = event.id || last;
-        pause = FIRST_PAUSE_MS;
+      const headers = lastId ? { 'Last-Event-ID': lastId } : {};
+      const response = await request(`events/${jobId}`, { headers, signal });
+      for await (const event of parseEvents(response.body)) {
+        lastId = event.id || lastId;
+        delayMs = FIRST_DELAY_MS;
         yield event;
-        if (ENDED.has(event.name)) return;
+        if (LAST_EVENTS.has(event.name)) return;
       }
     } catch (error) {
-      const isForGood = !(error instanceof Away || error instanceof TypeError || error.status >= 500);
-      if (isForGood) throw error;
+      const isTemporary = error instanceof Unreachable || error instanceof TypeError || error.status >= 500;
+      if (!isTemporary) throw error;
     }
-    await new Promise((resolve) => setTimeout(resolve, pause));
-    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+    await new Promise((resolve) => setTimeout(resolve, delayMs));
+    delayMs = Math.min(delayMs * 2, MAX_DELAY_MS);
   }
 }
 
-/** Server-sent events (HTML standard, 9.2.6) out of a stream of bytes. */
-async function* parse(body) {
+/** Parse a stream of bytes as server-sent events (HTML standard, 9.2.6). */
+async function* parseEvents(body) {
   let event = { name: 'message', id: '', data: [] };
-  for await (const line of lines(body)) {
+  for await (const line of readLines(body)) {
     if (line === '') {
       if (event.data.length) yield { name: event.name, id: event.id, data: JSON.parse(event.data.join('\n')) };
       event = { name: 'message', id: event.id, data: [] };
@@ -45,16 +45,16 @@ async function* parse(body) {
   }
 }
 
-async function* lines(body) {
+async function* readLines(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   try {
-    let rest = '';
+    let incompleteLine = '';
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
-      const pieces = (rest + value).split('\n');
-      rest = pieces.pop();
-      for (const piece of pieces) yield piece.replace(/\r$/, '');
+      const lines = (incompleteLine + value).split('\n');
+      incompleteLine = lines.pop();
+      for (const line of lines) yield line.replace(/\r$/, '');
     }
   } finally {
     await reader.cancel().catch(() => {});

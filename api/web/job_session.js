@@ -1,50 +1,50 @@
-// A question on its way: sent, followed, heard, stopped.
+// One question as a job: submitted, followed, played, stopped.
 
-import { Away, call, json, newId, post } from './api.js';
-import { follow } from './events.js';
-import { Playback, isLocked } from './player.js';
-import { DOING, STOPPED, BEGUN_ANEW, LOCKED, retrying, waiting, working } from './strings.js';
+import { Unreachable, getJson, newId, post, request } from './api.js';
+import { followEvents } from './events.js';
+import { Playback, isPlaybackBlocked } from './player.js';
+import * as strings from './strings.js';
 
-export class Exchange {
-  constructor(turn, question, { onchange, onagain, onlisten }) {
+export class JobSession {
+  constructor(turn, question, { onchange, onretry, onreplay }) {
     this.turn = turn;
     this.question = question;
     this.onchange = onchange;
-    this.onagain = onagain;
-    this.onlisten = onlisten;
+    this.onretry = onretry;
+    this.onreplay = onreplay;
     this.jobId = null;
     this.isRunning = false;
     this.isStopped = false;
-    this.isWhole = false;
+    this.isComplete = false;
     this.following = new AbortController();
     this.idempotencyKey = newId();
-    this.playback = new Playback(() => this.tellSound());
+    this.playback = new Playback(() => this.showPlayback());
   }
 
-  get isSounding() {
-    return this.playback.isSounding;
+  get isPlaying() {
+    return this.playback.isPlaying;
   }
 
   async send(fields) {
     this.setRunning(true);
     try {
-      this.turn.tell('Sending');
-      this.turn.offer();
-      this.jobId = (await this.post(fields)).job_id;
-      if (this.isStopped) await this.erase();
+      this.turn.showStatus(strings.SENDING);
+      this.turn.showActions();
+      this.jobId = (await this.submit(fields)).job_id;
+      if (this.isStopped) await this.cancelJob();
       else await this.follow();
     } catch (error) {
       if (this.isStopped) return;
-      this.silence();
-      this.turn.fail(error.message);
-      // The same key: what has been accepted after all is not asked twice.
-      const again = error instanceof Away ? () => this.send(fields) : this.onagain;
-      this.turn.offer(['Send it again', again]);
+      this.stopPlayback();
+      this.turn.showError(error.message);
+      // With the same idempotency key: if the service has accepted the request, it creates no second job.
+      const retry = error instanceof Unreachable ? () => this.send(fields) : this.onretry;
+      this.turn.showActions([strings.SEND_AGAIN, retry]);
     }
     this.setRunning(false);
   }
 
-  post(fields) {
+  submit(fields) {
     const { text, recording } = this.question;
     if (!recording) return post('ask', { text, ...fields }, this.idempotencyKey);
     const form = new FormData();
@@ -54,40 +54,41 @@ export class Exchange {
   }
 
   async follow() {
-    this.turn.tell('Waiting');
-    for await (const { name, data } of follow(this.jobId, this.following.signal)) await this.take(name, data);
+    this.turn.showStatus(strings.WAITING);
+    for await (const { name, data } of followEvents(this.jobId, this.following.signal)) await this.handle(name, data);
   }
 
-  async take(name, data) {
+  /** Handle an event. The names and fields are those of shared/queue/events.py, which a test compares. */
+  async handle(name, data) {
     const { turn, playback } = this;
     switch (name) {
       case 'position':
-        return this.isSounding ? undefined : turn.tell(waiting(data));
+        return this.isPlaying ? undefined : turn.showStatus(strings.position(data));
       case 'processing':
-        return this.isSounding ? undefined : turn.tell(working(data));
+        return this.isPlaying ? undefined : turn.showStatus(strings.activity(data));
       case 'transcript':
-        return this.question.text ? undefined : turn.hear(data.text, data.language);
+        return this.question.text ? undefined : turn.showTranscript(data.text, data.language);
       case 'text':
-        return turn.say(data.text);
+        return turn.appendAnswer(data.text);
       case 'segment':
-        playback.add(data.index, `audio/${this.jobId}/segments/${data.index}`);
+        playback.addSegment(data.index, `audio/${this.jobId}/segments/${data.index}`);
         return undefined;
       case 'stage_done':
-        this.drawTimings();
+        this.loadTimings();
         return undefined;
       case 'retrying':
-        return turn.tell(retrying(data));
+        return turn.showStatus(strings.retrying(data));
       case 'restarted':
-        turn.forget();
-        turn.tell(BEGUN_ANEW);
-        return playback.begin(data.first);
+        turn.clearAnswer();
+        turn.showStatus(strings.RESTARTED);
+        return playback.restart(data.first);
       case 'completed':
         return this.finish();
       case 'failed':
-        this.silence();
-        turn.fail(data.message);
-        turn.offer(['Send it again', this.onagain]);
-        this.drawTimings();
+        this.stopPlayback();
+        turn.showError(data.message);
+        turn.showActions([strings.SEND_AGAIN, this.onretry]);
+        this.loadTimings();
         return undefined;
       case 'cancelled':
         return this.showStopped();
@@ -96,25 +97,27 @@ export class Exchange {
     }
   }
 
-  /** The whole answer is there. */
+  /** Show the completed job. */
   async finish() {
-    const job = await json(`status/${this.jobId}`);
-    this.isWhole = true;
+    const job = await getJson(`status/${this.jobId}`);
+    this.isComplete = true;
     this.setRunning(false);
-    if (job.response !== null) this.turn.settle(job.response);
-    this.turn.draw(job.timings);
-    this.tellSound();
-    if (job.audio_url) this.turn.offer(['Hear it again', () => this.hearAgain()], ['Save', () => this.save()]);
+    if (job.response !== null) this.turn.setAnswer(job.response);
+    this.turn.showTimings(job.timings);
+    this.showPlayback();
+    if (job.audio_url) {
+      this.turn.showActions([strings.PLAY_AGAIN, () => this.replay()], [strings.SAVE, () => this.save()]);
+    }
   }
 
-  drawTimings() {
-    const show = ({ timings }) => this.isWhole || this.turn.draw(timings);
-    json(`status/${this.jobId}`).then(show, () => {});
+  loadTimings() {
+    const show = ({ timings }) => this.isComplete || this.turn.showTimings(timings);
+    getJson(`status/${this.jobId}`).then(show, () => {});
   }
 
-  tellSound() {
-    if (this.isSounding) this.turn.tell(isLocked() ? LOCKED : DOING.tts);
-    else if (!this.isRunning) this.turn.tell(this.isStopped ? STOPPED : '', false);
+  showPlayback() {
+    if (this.isPlaying) this.turn.showStatus(isPlaybackBlocked() ? strings.PLAYBACK_BLOCKED : strings.PLAYING);
+    else if (!this.isRunning) this.turn.showStatus(this.isStopped ? strings.STOPPED : '', false);
     this.onchange();
   }
 
@@ -124,53 +127,53 @@ export class Exchange {
     this.onchange();
   }
 
-  silence() {
-    this.playback.silence();
+  stopPlayback() {
+    this.playback.stop();
   }
 
-  /** End the job if it runs; what has been answered stays in sight. */
+  /** Stop the playback, and cancel the job if it is running. The texts received so far stay visible. */
   stop() {
-    this.silence();
+    this.stopPlayback();
     if (!this.isRunning || this.isStopped) return;
     this.showStopped();
     this.following.abort();
-    if (this.jobId) this.erase();
+    if (this.jobId) this.cancelJob();
   }
 
   showStopped() {
     this.isStopped = true;
     this.setRunning(false);
-    this.turn.tell(STOPPED, false);
-    this.turn.fade();
-    this.turn.offer(['Ask it again', this.onagain]);
+    this.turn.showStatus(strings.STOPPED, false);
+    this.turn.markStopped();
+    this.turn.showActions([strings.ASK_AGAIN, this.onretry]);
   }
 
-  erase() {
-    return call(`jobs/${this.jobId}`, { method: 'DELETE' }).catch((error) => {
-      if (error.status !== 404) this.turn.fail(`It may still run: ${error.message}`);
+  cancelJob() {
+    return request(`jobs/${this.jobId}`, { method: 'DELETE' }).catch((error) => {
+      if (error.status !== 404) this.turn.showError(strings.cancelFailed(error.message));
     });
   }
 
-  async hearAgain() {
-    this.onlisten();
-    this.playback = new Playback(() => this.tellSound());
+  async replay() {
+    this.onreplay();
+    this.playback = new Playback(() => this.showPlayback());
     try {
-      await this.playback.play(await call(`audio/${this.jobId}`));
+      await this.playback.playWhole(await request(`audio/${this.jobId}`));
     } catch (error) {
-      this.turn.fail(error.message);
+      this.turn.showError(error.message);
     }
   }
 
   async save() {
     try {
-      const blob = await (await call(`audio/${this.jobId}`)).blob();
+      const blob = await (await request(`audio/${this.jobId}`)).blob();
       const link = document.createElement('a');
       link.href = URL.createObjectURL(blob);
       link.download = `${this.jobId}_response.wav`;
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     } catch (error) {
-      this.turn.fail(error.message);
+      this.turn.showError(error.message);
     }
   }
 }

@@ -1,16 +1,17 @@
-// The strip behind the button: what goes in, and what comes out, as a picture that spreads from the middle.
+// The level meter behind the record button: the level of the microphone or of the answer, spreading from the middle.
 
 const STEP_PX = 6;
 const BAR_PX = 3;
 const STEP_MS = 36;
-const CALM_STEP_MS = 120;
+const REDUCED_STEP_MS = 120;
+const MAX_LEVELS = 200;
 
-const calm = matchMedia('(prefers-reduced-motion: reduce)');
+const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 
-export class Strip {
+export class LevelMeter {
   constructor(canvas) {
     this.canvas = canvas;
-    this.history = [];
+    this.levels = [];
     this.analyser = null;
     this.drawnAt = 0;
     this.isMoving = false;
@@ -18,32 +19,32 @@ export class Strip {
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw());
   }
 
-  /** Show what passes an analyser, in the colour of a stage, until another is shown, or none. */
+  /** Show the level of an analyser in the colour of a stage; null shows none. */
   show(analyser, stage) {
     if (this.analyser === analyser) return;
     this.analyser = analyser;
     if (stage) this.stage = stage;
     if (!analyser) return;
-    this.history = [];
+    this.levels = [];
     this.samples = new Float32Array(analyser.fftSize);
-    if (!this.isMoving) requestAnimationFrame((now) => this.frame(now));
+    if (!this.isMoving) requestAnimationFrame((now) => this.drawFrame(now));
     this.isMoving = true;
   }
 
-  frame(now) {
-    const step = calm.matches ? CALM_STEP_MS : STEP_MS;
-    if (now - this.drawnAt >= step) {
+  drawFrame(now) {
+    const stepMs = reducedMotion.matches ? REDUCED_STEP_MS : STEP_MS;
+    if (now - this.drawnAt >= stepMs) {
       this.drawnAt = now;
-      this.history.unshift(this.analyser ? this.level() : 0);
-      this.history.length = Math.min(this.history.length, 200);
+      this.levels.unshift(this.analyser ? this.measureLevel() : 0);
+      this.levels.length = Math.min(this.levels.length, MAX_LEVELS);
       this.draw();
     }
-    this.isMoving = this.analyser !== null || this.history.some((level) => level > 0);
-    if (this.isMoving) requestAnimationFrame((next) => this.frame(next));
+    this.isMoving = this.analyser !== null || this.levels.some((level) => level > 0);
+    if (this.isMoving) requestAnimationFrame((next) => this.drawFrame(next));
   }
 
-  /** Loudness from 0 to 1, as ears measure it: 60 dB of it. */
-  level() {
+  /** The level from 0 to 1, on a logarithmic scale of 48 dB. */
+  measureLevel() {
     this.analyser.getFloatTimeDomainData(this.samples);
     const power = this.samples.reduce((sum, sample) => sum + sample * sample, 0) / this.samples.length;
     return Math.min(1, Math.max(0, 1 + (10 * Math.log10(power + 1e-9) + 12) / 48)) ** 1.5;
@@ -55,26 +56,27 @@ export class Strip {
     const scale = devicePixelRatio || 1;
     canvas.width = width * scale;
     canvas.height = height * scale;
-    const pen = canvas.getContext('2d');
-    pen.scale(scale, scale);
+    const context = canvas.getContext('2d');
+    context.scale(scale, scale);
     const style = getComputedStyle(canvas);
     const middle = width / 2;
     const count = Math.ceil(middle / STEP_PX);
-    for (let place = 0; place < count; place += 1) {
-      // For whoever wants no motion, the strip is one column of a meter: it grows and shrinks, and nothing travels.
-      const level = calm.matches ? this.asMeter(place, count) : (this.history[place] ?? 0);
-      pen.fillStyle = style.getPropertyValue(level ? `--${this.stage}` : '--line');
-      pen.globalAlpha = level ? 1 - 0.75 * (place / count) : 1;
-      const tall = Math.max(2, level * height * 0.92);
-      for (const x of [middle + place * STEP_PX, middle - place * STEP_PX]) {
-        pen.beginPath();
-        pen.roundRect(x - BAR_PX / 2, (height - tall) / 2, BAR_PX, tall, BAR_PX / 2);
-        pen.fill();
+    for (let index = 0; index < count; index += 1) {
+      // With reduced motion nothing travels outwards: all bars show the current level, as a VU meter does.
+      const level = reducedMotion.matches ? this.currentLevel(index, count) : (this.levels[index] ?? 0);
+      context.fillStyle = style.getPropertyValue(level ? `--${this.stage}` : '--line');
+      context.globalAlpha = level ? 1 - 0.75 * (index / count) : 1;
+      const barHeight = Math.max(2, level * height * 0.92);
+      for (const x of [middle + index * STEP_PX, middle - index * STEP_PX]) {
+        context.beginPath();
+        context.roundRect(x - BAR_PX / 2, (height - barHeight) / 2, BAR_PX, barHeight, BAR_PX / 2);
+        context.fill();
       }
     }
   }
 
-  asMeter(place, count) {
-    return (this.history[0] ?? 0) * count > place ? 0.3 : 0;
+  /** The height of a bar when the current level is shown as a number of bars of equal height. */
+  currentLevel(index, count) {
+    return (this.levels[0] ?? 0) * count > index ? 0.3 : 0;
   }
 }

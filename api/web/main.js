@@ -1,40 +1,44 @@
-// Puts the page together.
+// Connects the parts of the page.
 
 import { Conversation } from './conversation.js';
 import { byId } from './dom.js';
-import { Strip } from './level_meter.js';
-import { heard, unlock } from './player.js';
-import { chosen, preferences } from './preferences.js';
-import { ready, watchReadiness } from './readiness.js';
+import { LevelMeter } from './level_meter.js';
+import { outputAnalyser, unlockPlayback } from './player.js';
+import { initPreferences, selectedPreferences } from './preferences.js';
+import { readinessUpdates, watchReadiness } from './readiness.js';
+import { RecordButton } from './record_button.js';
 import { showSystem, watchSystem } from './system.js';
-import { Talk } from './record_button.js';
 
-const strip = new Strip(byId('strip'));
-const conversation = new Conversation(byId('turns'), showState);
-const talk = new Talk(conversation, chosen, strip);
+const levelMeter = new LevelMeter(byId('level-meter'));
+const conversation = new Conversation(byId('turns'), showActivity);
+const recordButton = new RecordButton(conversation, selectedPreferences, levelMeter);
 
-function showState() {
+function showActivity() {
   byId('stop').disabled = !conversation.isBusy;
-  byId('welcome').hidden = conversation.exchanges.length > 0;
-  if (!talk?.isOn) strip.show(conversation.isSounding ? heard() : null, 'tts');
+  byId('welcome').hidden = conversation.sessions.length > 0;
+  if (!recordButton?.isActive) levelMeter.show(conversation.isPlaying ? outputAnalyser() : null, 'tts');
 }
 
 function askFile(file) {
-  if (file) conversation.ask({ recording: file, about: file.name, fields: chosen() });
+  if (file) conversation.ask({ recording: file, description: file.name, fields: selectedPreferences() });
 }
 
-function lineAndFile() {
-  const [line, text, file] = [byId('line'), byId('text'), byId('file')];
-  line.addEventListener('submit', (event) => {
+function initTextForm() {
+  const text = byId('text');
+  byId('text-form').addEventListener('submit', (event) => {
     event.preventDefault();
-    unlock();
+    unlockPlayback();
     const question = text.value.trim();
     text.value = '';
-    if (question) conversation.ask({ text: question, fields: chosen() });
+    if (question) conversation.ask({ text: question, fields: selectedPreferences() });
     else text.focus();
   });
-  byId('choose').addEventListener('click', () => {
-    unlock();
+}
+
+function initFileChooser() {
+  const file = byId('file');
+  byId('choose-file').addEventListener('click', () => {
+    unlockPlayback();
     file.click();
   });
   file.addEventListener('change', () => {
@@ -43,45 +47,46 @@ function lineAndFile() {
   });
 }
 
-function dropping() {
-  const sign = byId('drop');
+function initDropZone() {
+  const dropZone = byId('drop-zone');
   const hasFile = (event) => event.dataTransfer?.types.includes('Files');
   document.addEventListener('dragover', (event) => {
     if (!hasFile(event)) return;
     event.preventDefault();
-    sign.hidden = false;
+    dropZone.hidden = false;
   });
   document.addEventListener('dragleave', (event) => {
-    if (!event.relatedTarget) sign.hidden = true;
+    if (!event.relatedTarget) dropZone.hidden = true;
   });
   document.addEventListener('drop', (event) => {
     if (!hasFile(event)) return;
     event.preventDefault();
-    sign.hidden = true;
-    unlock();
+    dropZone.hidden = true;
+    unlockPlayback();
     askFile(event.dataTransfer.files[0]);
   });
 }
 
-function controls() {
+function initControls() {
   byId('stop').addEventListener('click', () => conversation.stop());
-  byId('new').addEventListener('click', () => {
-    conversation.renew();
-    byId('say').focus();
+  byId('new-conversation').addEventListener('click', () => {
+    conversation.reset();
+    byId('record').focus();
   });
   document.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape' && !talk.isOn && !byId('key').open) conversation.stop();
+    if (event.key === 'Escape' && !recordButton.isActive && !byId('key-dialog').open) conversation.stop();
   });
-  // Whoever dropped a file has not pressed anything yet.
-  for (const kind of ['pointerdown', 'keydown']) document.addEventListener(kind, unlock);
+  // Browsers block audio until the first click or key, and dropping a file is neither.
+  for (const kind of ['pointerdown', 'keydown']) document.addEventListener(kind, unlockPlayback);
 }
 
-function views() {
+function initViews() {
   const show = () => {
     const isSystem = location.hash === '#system';
-    byId('talk').hidden = byId('dock').hidden = isSystem;
+    byId('talk').hidden = isSystem;
+    byId('controls').hidden = isSystem;
     byId('system').hidden = !isSystem;
-    for (const [id, isCurrent] of [['to-talk', !isSystem], ['to-system', isSystem]]) {
+    for (const [id, isCurrent] of [['talk-link', !isSystem], ['system-link', isSystem]]) {
       if (isCurrent) byId(id).setAttribute('aria-current', 'page');
       else byId(id).removeAttribute('aria-current');
     }
@@ -92,19 +97,20 @@ function views() {
   show();
 }
 
-async function restore() {
+async function restoreConversation() {
   try {
     await conversation.restore();
   } catch {
-    ready.addEventListener('told', restore, { once: true }); // nobody answers, which the banner says
+    readinessUpdates.addEventListener('update', restoreConversation, { once: true }); // the banner shows the problem
   }
 }
 
-preferences();
-lineAndFile();
-dropping();
-controls();
-views();
+initPreferences();
+initTextForm();
+initFileChooser();
+initDropZone();
+initControls();
+initViews();
 watchReadiness();
 watchSystem();
-restore();
+restoreConversation();

@@ -1,136 +1,136 @@
-// The voice: spoken pieces, fetched while others play, put end to end on one clock.
+// Plays answers: audio segments, downloaded while earlier ones play, and scheduled without gaps on one clock.
 
-import { Away, call } from './api.js';
+import { Unreachable, request } from './api.js';
 
-/** Far enough ahead that the first sample is not late. */
+/** How far ahead a source is scheduled, so that its first sample is not late. */
 const LEAD_S = 0.04;
 
-/** How soon a piece is asked for again while nobody answers. */
-const AWAY_MS = 500;
+/** The delay before a download is retried while the service does not respond. */
+const RETRY_MS = 500;
 
 let context = null;
-let output = null;
+let analyser = null;
 
-/** The graph that everything is heard through. Browsers let it sound once somebody has pressed something. */
-function audio() {
+/** The audio context of all playback. Browsers keep it suspended until the first click or key. */
+function audioContext() {
   if (!context) {
     context = new AudioContext();
-    output = context.createAnalyser();
-    output.fftSize = 1024;
-    output.connect(context.destination);
+    analyser = context.createAnalyser();
+    analyser.fftSize = 1024;
+    analyser.connect(context.destination);
   }
   return context;
 }
 
-/** To be called from within a press of a button or key. */
-export function unlock() {
-  if (audio().state === 'suspended') context.resume().catch(() => {});
+/** Allow playback. Call this in a listener of a click or a key. */
+export function unlockPlayback() {
+  if (audioContext().state === 'suspended') context.resume().catch(() => {});
 }
 
-export const isLocked = () => context !== null && context.state === 'suspended';
+export const isPlaybackBlocked = () => context !== null && context.state === 'suspended';
 
-/** The analyser behind which the loudspeaker is. */
-export function heard() {
-  audio();
-  return output;
+/** The analyser of everything that is played. */
+export function outputAnalyser() {
+  audioContext();
+  return analyser;
 }
 
 export class Playback {
-  /** `onchange` is called when there is something to be heard, and when there is no more. */
+  /** `onchange` is called when there is something to play, and when there is nothing left. */
   constructor(onchange = () => {}) {
     this.onchange = onchange;
-    this.isSounding = false;
-    this.isSilenced = false;
-    this.begin(0);
+    this.isPlaying = false;
+    this.isStopped = false;
+    this.restart(0);
   }
 
-  /** Forget what was to be heard; the next piece is number `first`. */
-  begin(first) {
+  /** Discard all segments; the next one to play is number `first`. */
+  restart(first) {
     this.generation = Symbol('generation');
-    this.next = first;
-    this.pieces = new Map();
-    this.freeAt = 0;
-    this.cut();
+    this.nextIndex = first;
+    this.downloads = new Map();
+    this.endsAt = 0;
+    this.stopSources();
   }
 
-  cut() {
+  stopSources() {
     for (const source of this.sources ?? []) {
       source.onended = null;
       source.stop();
       source.disconnect();
     }
     this.sources = new Set();
-    this.tell();
+    this.update();
   }
 
-  /** Nothing more of this is heard. */
-  silence() {
-    this.isSilenced = true;
-    this.generation = Symbol('over');
-    this.pieces.clear();
-    this.cut();
+  /** Stop for good. */
+  stop() {
+    this.isStopped = true;
+    this.generation = Symbol('stopped');
+    this.downloads.clear();
+    this.stopSources();
   }
 
-  /** A piece: they are fetched and decoded side by side, and heard in order. */
-  async add(index, path) {
-    if (this.isSilenced || index < this.next) return;
+  /** Add a segment. Segments are downloaded and decoded concurrently, and played in order. */
+  async addSegment(index, path) {
+    if (this.isStopped || index < this.nextIndex) return;
     const { generation } = this;
-    this.pieces.set(index, decoded(path, () => generation === this.generation));
-    this.tell();
-    if (index !== this.next) return;
-    while (this.pieces.has(this.next)) {
-      const buffer = await this.pieces.get(this.next);
+    this.downloads.set(index, downloadSegment(path, () => generation === this.generation));
+    this.update();
+    if (index !== this.nextIndex) return;
+    while (this.downloads.has(this.nextIndex)) {
+      const buffer = await this.downloads.get(this.nextIndex);
       if (generation !== this.generation) return;
-      this.pieces.delete(this.next);
-      this.next += 1;
+      this.downloads.delete(this.nextIndex);
+      this.nextIndex += 1;
       if (buffer) this.schedule(buffer);
-      this.tell();
+      this.update();
     }
   }
 
-  /** A whole answer. */
-  async play(response) {
+  /** Play a whole answer from its response. */
+  async playWhole(response) {
     const { generation } = this;
     const buffer = await decode(response);
     if (generation === this.generation) this.schedule(buffer);
   }
 
   schedule(buffer) {
-    const source = new AudioBufferSourceNode(audio(), { buffer });
-    const startAt = Math.max(this.freeAt, context.currentTime + LEAD_S);
-    this.freeAt = startAt + buffer.duration;
-    source.connect(output);
+    const source = new AudioBufferSourceNode(audioContext(), { buffer });
+    const startAt = Math.max(this.endsAt, context.currentTime + LEAD_S);
+    this.endsAt = startAt + buffer.duration;
+    source.connect(analyser);
     context.onstatechange = this.onchange;
     source.start(startAt);
     source.onended = () => {
       this.sources.delete(source);
-      this.tell();
+      this.update();
     };
     this.sources.add(source);
-    this.tell();
+    this.update();
   }
 
-  tell() {
-    const isSounding = this.sources.size + this.pieces.size > 0;
-    if (isSounding === this.isSounding) return;
-    this.isSounding = isSounding;
+  update() {
+    const isPlaying = this.sources.size + this.downloads.size > 0;
+    if (isPlaying === this.isPlaying) return;
+    this.isPlaying = isPlaying;
     this.onchange();
   }
 }
 
-/** A piece that cannot be had is left out: the text is there, and the rest is worth hearing. */
-async function decoded(path, isWanted) {
+/** The decoded segment; null if it is missing or damaged, so that the rest of the answer is still played. */
+async function downloadSegment(path, isNeeded) {
   for (;;) {
     try {
-      return await decode(await call(path));
+      return await decode(await request(path));
     } catch (error) {
-      const isGone = error instanceof Away || error instanceof TypeError; // the latter in the middle of it
-      if (!isGone || !isWanted()) return null;
-      await new Promise((resolve) => setTimeout(resolve, AWAY_MS));
+      const isTemporary = error instanceof Unreachable || error instanceof TypeError; // TypeError: the body broke off
+      if (!isTemporary || !isNeeded()) return null;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
 }
 
 async function decode(response) {
-  return audio().decodeAudioData(await response.arrayBuffer());
+  return audioContext().decodeAudioData(await response.arrayBuffer());
 }

@@ -1,51 +1,52 @@
-// One button for two habits: hold it while you talk, or press it once to begin and once to send.
+// One button with two modes: hold it while speaking, or click it once to start and once to send.
 
-/** Whoever lets go sooner has clicked. */
-const HELD_MS = 350;
+/** A shorter press is a click. */
+const HOLD_MS = 350;
 
-const TYPING = 'input, textarea, select, button, a, [contenteditable], dialog';
+const INTERACTIVE = 'input, textarea, select, button, a, [contenteditable], dialog';
 
 /**
- * `talk.begin()`, `talk.end()` and `talk.isOn` do it. A press that began the recording ends it when it was held; time
- * counts from when the microphone was open, so that a press that had to wait for the browser's question is a click.
+ * Start and finish `recording` by presses of the button or the space bar. A press that started the recording finishes
+ * it when it was held. It counts from the moment when the microphone was open, so that a press during which the
+ * browser asked for permission is a click.
  */
-export function press(button, talk) {
-  let begunByThisPress = false;
+export function pushToTalk(button, recording) {
+  let isStartedByPress = false;
 
-  const down = () => {
-    begunByThisPress = !talk.isOn;
-    if (begunByThisPress) talk.begin();
-    else talk.end();
+  const press = () => {
+    isStartedByPress = !recording.isActive;
+    if (isStartedByPress) recording.start();
+    else recording.finish();
   };
-  const up = () => {
-    if (begunByThisPress && talk.openSince && performance.now() - talk.openSince > HELD_MS) talk.end();
-    begunByThisPress = false;
+  const release = () => {
+    if (isStartedByPress && recording.openedAt && performance.now() - recording.openedAt > HOLD_MS) recording.finish();
+    isStartedByPress = false;
   };
 
   button.addEventListener('pointerdown', (event) => {
     if (event.button !== 0) return;
     button.setPointerCapture(event.pointerId);
-    down();
+    press();
   });
-  button.addEventListener('pointerup', up);
-  button.addEventListener('pointercancel', up);
-  button.addEventListener('contextmenu', (event) => event.preventDefault()); // a long touch means to talk
+  button.addEventListener('pointerup', release);
+  button.addEventListener('pointercancel', release);
+  button.addEventListener('contextmenu', (event) => event.preventDefault()); // a long touch would open the menu
   button.addEventListener('click', (event) => {
-    if (event.detail === 0) down(); // neither pointer nor key: a screen reader, or a voice command
+    if (event.detail === 0) press(); // from a screen reader or a voice command, without a pointer or a key
   });
 
-  const isShown = () => button.offsetParent !== null;
-  const isMeant = (event) =>
+  const isVisible = () => button.offsetParent !== null;
+  const isForButton = (event) =>
     (event.target === button && (event.key === ' ' || event.key === 'Enter')) ||
-    (event.key === ' ' && isShown() && !event.target.closest?.(TYPING));
+    (event.key === ' ' && isVisible() && !event.target.closest?.(INTERACTIVE));
   document.addEventListener('keydown', (event) => {
-    if (!isMeant(event) || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!isForButton(event) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    if (!event.repeat) down();
+    if (!event.repeat) press();
   });
   document.addEventListener('keyup', (event) => {
-    if (!isMeant(event)) return;
+    if (!isForButton(event)) return;
     event.preventDefault();
-    up();
+    release();
   });
 }

@@ -1,55 +1,55 @@
-// Whether the service can serve: asked now and then while somebody looks, and more often while it is away.
+// Polls the readiness of the service while the page is visible, and more often while it is not ready.
 
 import { connection } from './api.js';
 import { byId } from './dom.js';
 import { suggestVoices } from './preferences.js';
-import { readiness } from './strings.js';
+import { readinessProblem } from './strings.js';
 
-const EVERY_MS = 10_000;
-const AWAY_EVERY_MS = 1500;
+const READY_INTERVAL_MS = 10_000;
+const NOT_READY_INTERVAL_MS = 1500;
 
-/** Says `told`, with what `/readyz` said as `detail`; null where nobody answers. */
-export const ready = new EventTarget();
+/** Dispatches `update` after each poll, with the response of `/readyz` as `detail`; null if there was none. */
+export const readinessUpdates = new EventTarget();
 
 let timer = 0;
-let isAway = false;
+let isUnreachable = false;
 
 export function watchReadiness() {
-  connection.addEventListener('away', () => {
-    if (!isAway) tell(null);
+  connection.addEventListener('unreachable', () => {
+    if (!isUnreachable) update(null);
   });
-  connection.addEventListener('answered', () => {
-    if (isAway) look();
+  connection.addEventListener('reachable', () => {
+    if (isUnreachable) poll();
   });
-  document.addEventListener('visibilitychange', look);
-  look();
+  document.addEventListener('visibilitychange', poll);
+  poll();
 }
 
-async function look() {
+async function poll() {
   clearTimeout(timer);
   if (document.hidden) return;
-  let told = null;
+  let readiness = null;
   try {
-    // Not through `call`: 503 is an answer here, and it needs no key.
+    // Not through `request`: here 503 is a normal response, and no key is required.
     const response = await fetch('readyz', { cache: 'no-store', credentials: 'omit' });
-    told = await response.json();
-    if (!told.stages) told = null;
+    readiness = await response.json();
+    if (!readiness.stages) readiness = null;
   } catch {
-    // nobody answers
+    // the service does not respond
   }
-  tell(told);
+  update(readiness);
 }
 
-function tell(told) {
-  isAway = told === null;
+function update(readiness) {
+  isUnreachable = readiness === null;
   clearTimeout(timer);
-  timer = setTimeout(look, told?.ready ? EVERY_MS : AWAY_EVERY_MS);
-  const text = readiness(told);
+  timer = setTimeout(poll, readiness?.ready ? READY_INTERVAL_MS : NOT_READY_INTERVAL_MS);
+  const problem = readinessProblem(readiness);
   const banner = byId('banner');
-  if (banner.textContent !== text) banner.textContent = text;
-  banner.hidden = !text;
-  byId('dot').dataset.state = told?.ready ? 'ready' : 'wanting';
-  const voices = told?.stages.tts?.engines.map((engine) => engine.model) ?? [];
+  if (banner.textContent !== problem) banner.textContent = problem;
+  banner.hidden = !problem;
+  byId('status-dot').dataset.state = readiness?.ready ? 'ready' : 'not-ready';
+  const voices = readiness?.stages.tts?.engines.map((engine) => engine.model) ?? [];
   if (voices.length) suggestVoices(voices);
-  ready.dispatchEvent(new CustomEvent('told', { detail: told }));
+  readinessUpdates.dispatchEvent(new CustomEvent('update', { detail: readiness }));
 }

@@ -1,96 +1,97 @@
-// The button, the microphone behind it, and what is said about them.
+// The record button: opens the microphone, shows the state of the recording, and sends it.
 
 import { announce, byId } from './dom.js';
-import { unlock } from './player.js';
-import { press } from './push_to_talk.js';
+import { unlockPlayback } from './player.js';
+import { pushToTalk } from './push_to_talk.js';
 import { Recorder } from './recorder.js';
-import { aboutRecording } from './turn.js';
-import { NOTHING_HEARD, TOO_SHORT, microphoneProblem } from './strings.js';
+import * as strings from './strings.js';
 
 /** Shorter than any word. */
-const SHORTEST_S = 0.3;
+const MIN_RECORDING_S = 0.3;
 
-const SILENCE_NOTICED_S = 2;
+const SILENCE_WARNING_S = 2;
+const CLOCK_MS = 200;
 
-export class Talk {
-  /** `conversation` is asked what was recorded; `fields` tells what goes with it; `strip` shows the level. */
-  constructor(conversation, fields, strip) {
+export class RecordButton {
+  /** Recordings are sent to `conversation` with the form fields that `getFields` returns. */
+  constructor(conversation, getFields, levelMeter) {
     this.conversation = conversation;
-    this.fields = fields;
-    this.strip = strip;
+    this.getFields = getFields;
+    this.levelMeter = levelMeter;
     this.recorder = null;
-    this.isOn = false;
-    this.openSince = 0;
-    this.button = byId('say');
-    press(this.button, this);
+    this.isActive = false;
+    this.openedAt = 0;
+    this.button = byId('record');
+    pushToTalk(this.button, this);
     document.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape' && this.isOn) this.discard();
+      if (event.key === 'Escape' && this.isActive) this.discard();
     });
   }
 
-  async begin() {
-    unlock();
-    this.conversation.silence();
-    this.isOn = true;
-    this.show('opening', 'Opening the microphone …');
+  async start() {
+    unlockPlayback();
+    this.conversation.stopPlayback();
+    this.isActive = true;
+    this.show('opening', strings.OPENING_MICROPHONE);
     const recorder = new Recorder();
     this.recorder = recorder;
     try {
       await recorder.start();
     } catch (error) {
-      if (this.recorder === recorder) this.rest(microphoneProblem(error));
+      if (this.recorder === recorder) this.reset(strings.microphoneProblem(error));
       return;
     }
     if (this.recorder !== recorder) {
-      recorder.stop(); // it was thought better of while the browser asked
+      recorder.stop(); // discarded while the browser asked for permission
       return;
     }
-    this.openSince = performance.now();
-    this.strip.show(recorder.level, 'stt');
-    this.show('on', 'Recording');
-    announce('Recording');
-    this.clock = setInterval(() => this.tellTime(), 200);
+    this.openedAt = performance.now();
+    this.levelMeter.show(recorder.analyser, 'stt');
+    this.show('recording', strings.RECORDING);
+    announce(strings.RECORDING);
+    this.clock = setInterval(() => this.showElapsed(), CLOCK_MS);
   }
 
-  /** Send what has been recorded. */
-  async end() {
+  /** Stop recording, and send the recording unless it is too short. */
+  async finish() {
     const { recorder } = this;
-    const isOpen = this.openSince > 0;
-    const length = isOpen ? recorder.seconds : 0;
-    this.rest(length < SHORTEST_S ? TOO_SHORT : '');
+    const isOpen = this.openedAt > 0;
+    const lengthS = isOpen ? recorder.elapsedS : 0;
+    this.reset(lengthS < MIN_RECORDING_S ? strings.TOO_SHORT : '');
     if (!isOpen) return;
     const recording = await recorder.stop();
-    if (length >= SHORTEST_S) {
-      this.conversation.ask({ recording, about: aboutRecording(length), fields: this.fields() });
+    if (lengthS >= MIN_RECORDING_S) {
+      const description = strings.recordingDescription(lengthS);
+      this.conversation.ask({ recording, description, fields: this.getFields() });
     }
   }
 
   discard() {
     const { recorder } = this;
-    const isOpen = this.openSince > 0;
-    this.rest('Discarded.');
+    const isOpen = this.openedAt > 0;
+    this.reset(strings.DISCARDED);
     if (isOpen) recorder.stop();
   }
 
-  rest(text) {
+  reset(text) {
     clearInterval(this.clock);
     this.recorder = null;
-    this.isOn = false;
-    this.openSince = 0;
-    this.strip.show(null);
-    this.show('off', text);
+    this.isActive = false;
+    this.openedAt = 0;
+    this.levelMeter.show(null);
+    this.show('idle', text);
     if (text) announce(text);
   }
 
-  tellTime() {
-    const { seconds } = this.recorder;
-    const isMuted = seconds > SILENCE_NOTICED_S && this.recorder.isSilent;
-    this.show('on', isMuted ? NOTHING_HEARD : `Recording, ${Math.floor(seconds)} s`);
+  showElapsed() {
+    const { elapsedS, isSilent } = this.recorder;
+    const isMuted = elapsedS > SILENCE_WARNING_S && isSilent;
+    this.show('recording', isMuted ? strings.SILENT_MICROPHONE : strings.recordingTime(elapsedS));
   }
 
   show(state, text) {
     this.button.dataset.state = state;
-    byId('say-name').textContent = state === 'off' ? 'Talk' : 'Send';
-    byId('state').textContent = text;
+    byId('record-label').textContent = state === 'idle' ? 'Talk' : 'Send';
+    byId('record-status').textContent = text;
   }
 }

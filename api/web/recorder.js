@@ -1,38 +1,40 @@
-// The microphone, from the press of a button to a recording.
+// Records from the microphone.
 
-/** What a browser records; the service takes all of them. */
-const KINDS = ['audio/webm;codecs=opus', 'audio/mp4', 'audio/ogg;codecs=opus'];
+/** The formats in which browsers record, in order of preference. The service accepts each of them. */
+const MIME_TYPES = ['audio/webm;codecs=opus', 'audio/mp4', 'audio/ogg;codecs=opus'];
 
-/** Recognizers are trained on sound as it is; a browser's gain control makes loud voices clip. */
-const PLAIN = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+/** Speech recognition models are trained on unprocessed audio, and the browser's gain control clips loud voices. */
+const AUDIO_CONSTRAINTS = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 
-/** Below this, the loudest moment of a recording is the noise of an open line, or a microphone that is switched off. */
+/** A recording with a lower peak holds only noise, or comes from a muted microphone. */
 const SILENT_PEAK = 0.005;
 
+const MEASURE_MS = 20;
+
 export class Recorder {
-  /** Raises a DOMException named NotAllowedError, NotFoundError or NotReadableError; or NoMicrophoneHere. */
+  /** Throws a DOMException: NotAllowedError, NotFoundError or NotReadableError of the browser, or InsecureContext. */
   async start() {
     if (!navigator.mediaDevices?.getUserMedia || !window.MediaRecorder) {
-      throw new DOMException('', 'NoMicrophoneHere');
+      throw new DOMException('', 'InsecureContext');
     }
-    this.stream = await navigator.mediaDevices.getUserMedia({ audio: PLAIN });
+    this.stream = await navigator.mediaDevices.getUserMedia({ audio: AUDIO_CONSTRAINTS });
     this.context = new AudioContext();
-    this.level = this.context.createAnalyser();
-    this.level.fftSize = 1024;
-    this.context.createMediaStreamSource(this.stream).connect(this.level);
+    this.analyser = this.context.createAnalyser();
+    this.analyser.fftSize = 1024;
+    this.context.createMediaStreamSource(this.stream).connect(this.analyser);
     this.peak = 0;
-    this.samples = new Float32Array(this.level.fftSize);
-    this.watch = setInterval(() => this.measure(), 20);
+    this.samples = new Float32Array(this.analyser.fftSize);
+    this.measuring = setInterval(() => this.measurePeak(), MEASURE_MS);
 
-    const mimeType = KINDS.find((kind) => MediaRecorder.isTypeSupported(kind));
+    const mimeType = MIME_TYPES.find((type) => MediaRecorder.isTypeSupported(type));
     this.recorder = new MediaRecorder(this.stream, { mimeType });
-    this.pieces = [];
-    this.recorder.ondataavailable = ({ data }) => this.pieces.push(data);
+    this.chunks = [];
+    this.recorder.ondataavailable = ({ data }) => this.chunks.push(data);
     this.recorder.start();
     this.startedAt = performance.now();
   }
 
-  get seconds() {
+  get elapsedS() {
     return (performance.now() - this.startedAt) / 1000;
   }
 
@@ -40,12 +42,12 @@ export class Recorder {
     return this.peak < SILENT_PEAK;
   }
 
-  measure() {
-    this.level.getFloatTimeDomainData(this.samples);
+  measurePeak() {
+    this.analyser.getFloatTimeDomainData(this.samples);
     for (const sample of this.samples) this.peak = Math.max(this.peak, Math.abs(sample));
   }
 
-  /** The recording. The browser's sign that the microphone is open goes out. */
+  /** Return the recording, and close the microphone, so that the browser's indicator goes off. */
   async stop() {
     const stopped = new Promise((resolve) => {
       this.recorder.onstop = resolve;
@@ -54,9 +56,9 @@ export class Recorder {
       this.recorder.stop();
       await stopped;
     }
-    clearInterval(this.watch);
+    clearInterval(this.measuring);
     for (const track of this.stream.getTracks()) track.stop();
     await this.context.close();
-    return new Blob(this.pieces, { type: this.recorder.mimeType });
+    return new Blob(this.chunks, { type: this.recorder.mimeType });
   }
 }

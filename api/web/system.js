@@ -1,120 +1,128 @@
-// The second view: queues, workers and rates, while somebody looks.
+// The system view: queues, workers and rates, polled while it is visible.
 
-import { call, json } from './api.js';
-import { byId, draw, make } from './dom.js';
-import { ready } from './readiness.js';
-import { DOING, STAGES, readiness, seconds } from './strings.js';
+import { getJson, request } from './api.js';
+import { byId, makeElement, makeSvg } from './dom.js';
+import { readinessUpdates } from './readiness.js';
+import { STAGES, STAGE_NAMES, duration, readinessProblem } from './strings.js';
 
-const EVERY_MS = 2000;
-const KEPT = 60;
+const INTERVAL_MS = 2000;
+
+/** Values in a sparkline: those of two minutes. */
+const HISTORY_LENGTH = 60;
 
 const history = Object.fromEntries(STAGES.map((stage) => [stage, []]));
 
 let timer = 0;
 let isShown = false;
-let told = null;
+let readiness = null;
 
-export function showSystem(isOn) {
-  isShown = isOn;
-  look();
-  if (isOn) offerDocs();
+export function showSystem(isVisible) {
+  isShown = isVisible;
+  poll();
+  if (isVisible) showDocsLink();
 }
 
 export function watchSystem() {
-  document.addEventListener('visibilitychange', look);
-  ready.addEventListener('told', ({ detail }) => {
-    told = detail;
+  document.addEventListener('visibilitychange', poll);
+  readinessUpdates.addEventListener('update', ({ detail }) => {
+    readiness = detail;
     showReadiness();
   });
 }
 
-async function look() {
+async function poll() {
   clearTimeout(timer);
   if (!isShown || document.hidden) return;
   try {
-    show(await json('queues'));
+    show(await getJson('queues'));
   } catch (error) {
-    byId('ready').textContent = error.message;
-    if (error.status === 401) return; // else the key would be asked for again and again
+    byId('system-status').textContent = error.message;
+    if (error.status === 401) return; // the next poll would ask for the key again
   }
   clearTimeout(timer);
-  timer = setTimeout(look, EVERY_MS);
+  timer = setTimeout(poll, INTERVAL_MS);
 }
 
 function show(overview) {
   for (const stage of STAGES) {
     const { waiting, working } = overview.stages[stage];
     history[stage].push(waiting + working);
-    history[stage].splice(0, history[stage].length - KEPT);
+    history[stage].splice(0, history[stage].length - HISTORY_LENGTH);
   }
-  byId('stages').replaceChildren(...STAGES.map((stage) => card(stage, overview.stages[stage])));
+  byId('stages').replaceChildren(...STAGES.map((stage) => stageCard(stage, overview.stages[stage])));
   byId('counts').replaceChildren(
-    count('jobs under way', overview.live),
-    count('tasks to be tried again', overview.delayed),
-    count('tasks set aside', overview.dead),
+    count('active jobs', overview.live),
+    count('delayed tasks', overview.delayed),
+    count('dead-lettered tasks', overview.dead),
   );
-  byId('workers').replaceChildren(workers(overview.workers));
+  byId('workers').replaceChildren(workerTable(overview.workers));
   showReadiness();
 }
 
 function showReadiness() {
-  byId('ready').textContent = readiness(told) || 'Everything is ready.';
-  const warnings = Object.values(told?.stages ?? {}).flatMap((stage) => stage.warnings);
-  byId('warnings').replaceChildren(...warnings.map((warning) => make('li', {}, warning)));
+  byId('system-status').textContent = readinessProblem(readiness) || 'All stages are ready.';
+  const warnings = Object.values(readiness?.stages ?? {}).flatMap((stage) => stage.warnings);
+  byId('warnings').replaceChildren(...warnings.map((warning) => makeElement('li', {}, warning)));
 }
 
-function card(stage, { waiting, working, oldest_s: oldest, done_per_min: rate, workers: count_ }) {
-  return make(
+function stageCard(stage, { waiting, working, oldest_s: oldestS, done_per_min: rate, workers: workerCount }) {
+  const age = oldestS === null ? '' : `, oldest ${duration(oldestS)}`;
+  return makeElement(
     'article',
     { class: `stage ${stage}` },
-    make('h3', {}, DOING[stage], make('small', {}, stage)),
-    make('p', { class: 'big' }, String(waiting), make('small', {}, oldest === null ? 'waiting' : `waiting, since ${seconds(oldest)}`)),
-    spark(history[stage]),
-    make(
+    makeElement('h3', {}, STAGE_NAMES[stage], makeElement('small', {}, stage)),
+    makeElement('p', { class: 'waiting-count' }, String(waiting), makeElement('small', {}, `waiting${age}`)),
+    sparkline(history[stage]),
+    makeElement(
       'p',
-      { class: 'facts' },
-      make('span', {}, make('b', {}, String(working)), ' in work'),
-      make('span', {}, make('b', {}, String(Number(rate.toPrecision(2)))), ' a minute'),
-      make('span', { class: count_ ? '' : 'wanting' }, make('b', {}, String(count_)), count_ === 1 ? ' worker' : ' workers'),
+      { class: 'stage-facts' },
+      makeElement('span', {}, makeElement('b', {}, String(working)), ' in progress'),
+      makeElement('span', {}, makeElement('b', {}, String(Number(rate.toPrecision(2)))), ' per minute'),
+      makeElement(
+        'span',
+        { class: workerCount ? '' : 'missing' },
+        makeElement('b', {}, String(workerCount)),
+        workerCount === 1 ? ' worker' : ' workers',
+      ),
     ),
   );
 }
 
-/** How many there were, over the last two minutes. */
-function spark(values) {
-  const most = Math.max(4, ...values);
-  const points = values.map((value, place) => `${KEPT - values.length + place},${30 - (28 * value) / most}`);
-  return draw(
+/** Waiting and active tasks over the last two minutes. */
+function sparkline(values) {
+  const max = Math.max(4, ...values);
+  const points = values.map((value, index) => `${HISTORY_LENGTH - values.length + index},${30 - (28 * value) / max}`);
+  return makeSvg(
     'svg',
-    { class: 'spark', viewBox: `0 0 ${KEPT - 1} 31`, preserveAspectRatio: 'none', 'aria-hidden': 'true' },
-    draw('polyline', { points: points.join(' ') }),
+    { class: 'sparkline', viewBox: `0 0 ${HISTORY_LENGTH - 1} 31`, preserveAspectRatio: 'none', 'aria-hidden': 'true' },
+    makeSvg('polyline', { points: points.join(' ') }),
   );
 }
 
 function count(name, value) {
-  return make('div', {}, make('dt', {}, name), make('dd', {}, String(value)));
+  return makeElement('div', {}, makeElement('dt', {}, name), makeElement('dd', {}, String(value)));
 }
 
-function workers(list) {
-  if (!list.length) return make('p', {}, 'There is none.');
-  list.sort((one, other) => STAGES.indexOf(one.stage) - STAGES.indexOf(other.stage));
-  const head = ['Stage', 'Worker', 'Engine', 'Model', 'In work'];
-  return make(
+function workerTable(workers) {
+  if (!workers.length) return makeElement('p', {}, 'No workers are running.');
+  workers.sort((one, other) => STAGES.indexOf(one.stage) - STAGES.indexOf(other.stage));
+  const headers = ['Stage', 'Worker', 'Engine', 'Model', 'In progress'];
+  return makeElement(
     'table',
     {},
-    make('thead', {}, make('tr', {}, ...head.map((name) => make('th', { scope: 'col' }, name)))),
-    make('tbody', {}, ...list.map(worker)),
+    makeElement('thead', {}, makeElement('tr', {}, ...headers.map((name) => makeElement('th', { scope: 'col' }, name)))),
+    makeElement('tbody', {}, ...workers.map(workerRow)),
   );
 }
 
-function worker({ name, stage, engine, model, working }) {
-  const cells = [name, engine, model, String(working)].map((text) => make('td', {}, text));
-  return make('tr', { class: stage }, make('th', { scope: 'row' }, DOING[stage]), ...cells);
+function workerRow({ name, stage, engine, model, working }) {
+  const cells = [name, engine, model, String(working)].map((text) => makeElement('td', {}, text));
+  return makeElement('tr', { class: stage }, makeElement('th', { scope: 'row' }, STAGE_NAMES[stage]), ...cells);
 }
 
-/** A service need not show its documentation. */
-async function offerDocs() {
-  await call('docs').then(() => {
-    byId('more').hidden = false;
+/** Show the link to the API documentation, unless the service does not serve it. */
+async function showDocsLink() {
+  await request('docs').then(() => {
+    byId('api-docs').hidden = false;
   }, () => {});
 }

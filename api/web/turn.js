@@ -1,104 +1,104 @@
-// One question and its answer, as they are shown.
+// One question and its answer on the page.
 
-import { announce, make } from './dom.js';
-import { seconds } from './strings.js';
+import { announce, makeElement } from './dom.js';
+import { transcriptAnnouncement } from './strings.js';
 import { waterfall } from './waterfall.js';
 
-const calm = matchMedia('(prefers-reduced-motion: reduce)');
+const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 
-/** Nearer to the end than this, the reader follows what is being written. */
-const FOLLOWS_PX = 160;
+/** A reader who has scrolled closer to the end than this follows the answer as it grows. */
+const FOLLOW_PX = 160;
 
 export class Turn {
-  /** `about` stands for a question whose words are not known yet. */
-  constructor({ text = '', about = '' }) {
-    this.question = make('p', { class: text ? 'question' : 'question unheard', dir: 'auto' }, text || about);
-    this.answer = make('p', { class: 'answer', dir: 'auto' });
-    this.line = make('p', { class: 'turn-state' });
-    this.actions = make('p', { class: 'actions' });
-    this.time = make('div', { class: 'time' });
-    this.element = make(
+  /** `description` is shown until the transcript of a recording is known. */
+  constructor({ text = '', description = '' }) {
+    const classes = text ? 'question' : 'question pending';
+    this.question = makeElement('p', { class: classes, dir: 'auto' }, text || description);
+    this.answer = makeElement('p', { class: 'answer', dir: 'auto' });
+    this.status = makeElement('p', { class: 'turn-status' });
+    this.actions = makeElement('p', { class: 'actions' });
+    this.timings = makeElement('div', { class: 'timings' });
+    this.element = makeElement(
       'article',
       { class: 'turn', 'aria-label': 'Question and answer' },
       this.question,
       this.answer,
-      this.line,
+      this.status,
       this.actions,
-      this.time,
+      this.timings,
     );
   }
 
-  hear(text, language) {
+  showTranscript(text, language) {
     this.question.textContent = text;
-    if (language) this.question.lang = this.answer.lang = language; // the answer is in the language of the question
-    this.question.classList.remove('unheard');
-    announce(`You said: ${text}`);
-    this.keepInSight();
+    if (language) {
+      this.question.lang = language;
+      this.answer.lang = language; // models answer in the language of the question
+    }
+    this.question.classList.remove('pending');
+    announce(transcriptAnnouncement(text));
+    this.scrollToEnd();
   }
 
-  /** More of the answer. */
-  say(text) {
+  appendAnswer(text) {
     this.answer.append(text);
-    this.keepInSight();
+    this.scrollToEnd();
   }
 
-  /** The whole answer. */
-  settle(text) {
+  setAnswer(text) {
     if (this.answer.textContent !== text) this.answer.textContent = text;
     this.answer.normalize();
   }
 
-  forget() {
+  clearAnswer() {
     this.answer.textContent = '';
   }
 
-  /** What is being done; `isBusy` moves. */
-  tell(text, isBusy = true) {
-    if (this.line.textContent === text && this.line.classList.contains('busy') === isBusy) return;
-    this.line.className = isBusy ? 'turn-state busy' : 'turn-state';
-    this.line.removeAttribute('role');
-    this.line.textContent = text;
+  /** Show a status; `isBusy` animates it. */
+  showStatus(text, isBusy = true) {
+    if (this.status.textContent === text && this.status.classList.contains('busy') === isBusy) return;
+    this.status.className = isBusy ? 'turn-status busy' : 'turn-status';
+    this.status.removeAttribute('role');
+    this.status.textContent = text;
     if (text) announce(text);
-    this.keepInSight();
+    this.scrollToEnd();
   }
 
-  fail(text) {
-    this.tell('', false);
-    this.line.className = 'turn-state failed';
-    this.line.setAttribute('role', 'alert');
-    this.line.textContent = text;
-    this.keepInSight();
+  showError(text) {
+    this.showStatus('', false);
+    this.status.className = 'turn-status failed';
+    this.status.setAttribute('role', 'alert');
+    this.status.textContent = text;
+    this.scrollToEnd();
   }
 
-  /** Buttons: `[name, what it does]`. */
-  offer(...actions) {
-    const buttons = actions.map(([name, onclick]) => make('button', { class: 'quiet small', type: 'button', onclick }, name));
+  /** Show buttons, each given as `[name, listener]`, in place of the current ones. */
+  showActions(...actions) {
+    const buttons = actions.map(([name, onclick]) =>
+      makeElement('button', { class: 'button-quiet button-small', type: 'button', onclick }, name));
     this.actions.replaceChildren(...buttons);
-    this.keepInSight();
+    this.scrollToEnd();
   }
 
-  draw(timings) {
-    const drawn = waterfall(timings);
-    if (drawn) this.time.replaceChildren(drawn);
-    this.keepInSight();
+  showTimings(timings) {
+    const table = waterfall(timings);
+    if (table) this.timings.replaceChildren(table);
+    this.scrollToEnd();
   }
 
-  fade() {
+  markStopped() {
     this.element.classList.add('stopped');
   }
 
-  show() {
-    this.element.scrollIntoView({ block: 'end', behavior: calm.matches ? 'auto' : 'smooth' });
+  scrollIntoView() {
+    this.element.scrollIntoView({ block: 'end', behavior: reducedMotion.matches ? 'auto' : 'smooth' });
   }
 
-  keepInSight() {
+  /** Keep the end of the last turn visible, unless the reader has scrolled up. */
+  scrollToEnd() {
     if (!this.element.isConnected || this.element.nextElementSibling) return;
     const page = document.scrollingElement;
-    const below = page.scrollHeight - page.clientHeight - page.scrollTop;
-    if (below < FOLLOWS_PX + this.element.clientHeight) page.scrollTo({ top: page.scrollHeight });
+    const belowPx = page.scrollHeight - page.clientHeight - page.scrollTop;
+    if (belowPx < FOLLOW_PX + this.element.clientHeight) page.scrollTo({ top: page.scrollHeight });
   }
-}
-
-export function aboutRecording(length) {
-  return `A recording of ${seconds(length)}`;
 }

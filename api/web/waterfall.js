@@ -1,71 +1,77 @@
-// Where a turn's time went: a lane for each stage, which says when it waited and when it worked.
+// The waterfall of a turn: one row for each stage, with the time that it waited and worked.
 
-import { draw, make } from './dom.js';
-import { DOING, STAGES, seconds } from './strings.js';
+import { makeElement, makeSvg } from './dom.js';
+import { STAGES, STAGE_NAMES, duration } from './strings.js';
 
 const WIDTH = 1000;
 const HEIGHT = 14;
 
-/** A table, so that it can be read as well as seen; null where nothing is known yet. */
-export function waterfall({ stages, first_audio_s: firstAudio, total_s: total }) {
-  const lanes = STAGES.filter((stage) => stages[stage]).map((stage) => ({ stage, ...stages[stage] }));
-  if (!lanes.length) return null;
-  const known = lanes.map((lane) => lane.queued_s + lane.waited_s + (lane.worked_s ?? 0));
-  const end = Math.max(total ?? 0, firstAudio ?? 0, ...known, 0.001);
-  const scale = WIDTH / end;
-  return make(
+/** Narrower bars are not visible. */
+const MIN_BAR_WIDTH = 5;
+
+/** A table, for screen readers too; null if no stage has started yet. */
+export function waterfall({ stages, first_audio_s: firstAudioS, total_s: totalS }) {
+  const rows = STAGES.filter((stage) => stages[stage]).map((stage) => ({ stage, ...stages[stage] }));
+  if (!rows.length) return null;
+  const stageEnds = rows.map((timing) => timing.queued_s + timing.waited_s + (timing.worked_s ?? 0));
+  const endS = Math.max(totalS ?? 0, firstAudioS ?? 0, ...stageEnds, 0.001);
+  const scale = WIDTH / endS;
+  const columns = ['stage-column', 'bar-column', 'time-column', 'time-column'];
+  return makeElement(
     'table',
     { class: 'waterfall' },
-    make('caption', { class: 'hidden' }, 'Where the time went'),
-    make('colgroup', {}, ...['of-name', 'of-lane', 'of-time', 'of-time'].map((name) => make('col', { class: name }))),
-    make(
+    makeElement('caption', { class: 'visually-hidden' }, 'Time by stage'),
+    makeElement('colgroup', {}, ...columns.map((name) => makeElement('col', { class: name }))),
+    makeElement(
       'thead',
       {},
-      make(
+      makeElement(
         'tr',
         {},
-        make('td', { colspan: 2 }, ...totals(firstAudio, total)),
-        make('th', { scope: 'col' }, 'waited'),
-        make('th', { scope: 'col' }, 'worked'),
+        makeElement('td', { colspan: 2 }, ...totals(firstAudioS, totalS)),
+        makeElement('th', { scope: 'col' }, 'waited'),
+        makeElement('th', { scope: 'col' }, 'worked'),
       ),
     ),
-    make('tbody', {}, ...lanes.map((lane) => row(lane, scale, firstAudio))),
+    makeElement('tbody', {}, ...rows.map((timing) => stageRow(timing, scale, firstAudioS))),
   );
 }
 
-function totals(firstAudio, total) {
+function totals(firstAudioS, totalS) {
   const parts = [];
-  if (firstAudio !== null) parts.push(make('span', { class: 'first-audio' }, 'first sound ', strong(firstAudio)));
-  if (total !== null) parts.push(make('span', {}, 'whole answer ', strong(total)));
+  if (firstAudioS !== null) {
+    parts.push(makeElement('span', { class: 'first-audio' }, 'first audio ', strong(firstAudioS)));
+  }
+  if (totalS !== null) parts.push(makeElement('span', {}, 'whole answer ', strong(totalS)));
   return parts;
 }
 
-const strong = (value) => make('b', {}, seconds(value));
+const strong = (seconds) => makeElement('b', {}, duration(seconds));
 
-function row({ stage, queued_s: queued, waited_s: waited, worked_s: worked }, scale, firstAudio) {
-  const begun = queued + waited;
-  const picture = draw(
+function stageRow({ stage, queued_s: queuedS, waited_s: waitedS, worked_s: workedS }, scale, firstAudioS) {
+  const startedS = queuedS + waitedS;
+  const bars = makeSvg(
     'svg',
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' },
-    bar('waited', queued * scale, Math.max(waited * scale, 0)),
-    worked === null ? null : bar('worked', begun * scale, Math.max(worked * scale, 5)),
-    firstAudio === null ? null : mark(firstAudio * scale),
+    bar('waited', queuedS * scale, Math.max(waitedS * scale, 0)),
+    workedS === null ? null : bar('worked', startedS * scale, Math.max(workedS * scale, MIN_BAR_WIDTH)),
+    firstAudioS === null ? null : firstAudioMark(firstAudioS * scale),
   );
-  return make(
+  return makeElement(
     'tr',
     { class: stage },
-    make('th', { scope: 'row' }, DOING[stage]),
-    make('td', { class: 'lane' }, picture),
-    make('td', {}, seconds(waited)),
-    make('td', {}, worked === null ? '…' : seconds(worked)),
+    makeElement('th', { scope: 'row' }, STAGE_NAMES[stage]),
+    makeElement('td', { class: 'bars' }, bars),
+    makeElement('td', {}, duration(waitedS)),
+    makeElement('td', {}, workedS === null ? '…' : duration(workedS)),
   );
 }
 
 function bar(kind, x, width) {
-  return draw('rect', { class: kind, x, width, y: kind === 'worked' ? 3 : 5, height: kind === 'worked' ? 8 : 4 });
+  return makeSvg('rect', { class: kind, x, width, y: kind === 'worked' ? 3 : 5, height: kind === 'worked' ? 8 : 4 });
 }
 
-function mark(x) {
-  const at = Math.min(x, WIDTH - 1);
-  return draw('line', { class: 'mark', x1: at, x2: at, y1: -3, y2: HEIGHT + 3 });
+function firstAudioMark(position) {
+  const x = Math.min(position, WIDTH - 1);
+  return makeSvg('line', { class: 'first-audio-mark', x1: x, x2: x, y1: -3, y2: HEIGHT + 3 });
 }

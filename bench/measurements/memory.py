@@ -10,7 +10,7 @@ import psutil
 
 from bench.lib.processes import proportional_mb, resident_mb
 from bench.lib.table import print_table
-from cli.local_stack.stack import running_stack
+from cli.local_stack.stack import start_stack
 from cli.settings import EMBEDDED
 
 #: From readiness to the reading.
@@ -22,7 +22,7 @@ def measure_memory(_arguments: argparse.Namespace) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as directory,
         Path(os.devnull).open("w") as null_device,
-        running_stack(Path(directory), None, log=null_device.fileno()),
+        start_stack(Path(directory), None, log=null_device.fileno()),
     ):
         time.sleep(SETTLE_S)
         processes = psutil.Process().children(recursive=True)

@@ -1,4 +1,4 @@
-"""One server, for commands that follow jobs: whatever is safe to repeat is repeated until it is certain."""
+"""An asynchronous client of one server, for commands that follow jobs: requests that are safe to repeat are retried."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,30 +10,42 @@ from uuid import uuid4
 
 import httpx
 
-from cli.client.retry_after import asked_to_wait_s, pauses
-from cli.client.sync_client import opened, server_url, told, unreachable
-from cli.commands.output_files import written_whole
-from cli.errors import Refused, Unreachable
+from cli.client.atomic_write import atomic_write
+from cli.client.retry_after import backoff_delays, requested_delay_s
+from cli.client.sync_client import (
+    make_http_client,
+    not_cascade_error,
+    parse_response,
+    resolve_url,
+    unreachable_error,
+)
+from cli.errors import RequestRefused, ServerUnreachable
 
-Notice = Callable[[str], None]
+Notify = Callable[[str], None]
 
-#: For how long a server that was there and is away is asked again, and one that says when to come back is believed.
-LOST_FOR_S, FULL_FOR_S = 60.0, 600.0
+#: How long requests are retried while a server that has responded before cannot be reached.
+RECONNECT_TIMEOUT_S = 60.0
 
-#: What a proxy says while the server behind it is being started again.
+#: How long in all a request waits for a server that is busy and says when to come back.
+BUSY_TIMEOUT_S = 600.0
+
+#: For a cancellation: the user who has pressed Ctrl-C waits for it.
+_CANCEL_TIMEOUT_S = 5.0
+
+#: The responses of a proxy while the server behind it restarts.
 GATEWAY_ERRORS = (502, 503, 504)
 
 
 class AsyncCascadeClient:
-    """Use as a context manager. What the user should know meanwhile goes to `notice`."""
+    """Use as a context manager. `notify` receives messages for the user, such as that the server is busy."""
 
-    def __init__(self, url: str | None, key: str | None, notice: Notice) -> None:
-        self.url = server_url(url)
-        self.http = opened(httpx.AsyncClient, self.url, key)
-        self.notice = notice
-        self._was_there = False
-        self._full_until = 0.0
-        """By the loop's clock; what one job is told counts for all, or they would all be refused in turn."""
+    def __init__(self, url: str | None, key: str | None, notify: Notify) -> None:
+        self.url = resolve_url(url)
+        self.http = make_http_client(httpx.AsyncClient, self.url, key)
+        self.notify = notify
+        self._has_responded = False
+        self._busy_until = 0.0
+        """By the loop's clock. It holds for all requests: each would otherwise be refused in turn."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -42,18 +54,18 @@ class AsyncCascadeClient:
         await self.http.aclose()
 
     async def submit(self, path: str, **content: Any) -> str:
-        """The id of the job that is made of the content. A connection that breaks makes no second one: the server
-        knows the repeated request by its key.
+        """Create a job from the content and return its id. A broken connection creates no second job: the server
+        recognizes the repeated request by its idempotency key.
 
         Raises:
             CommandError: the server cannot be reached, or refuses.
         """
         headers = {"Idempotency-Key": uuid4().hex}
-        answer = await self._request("POST", path, headers=headers, **content)
-        return str(answer["job_id"])
+        accepted = await self._request("POST", path, headers=headers, **content)
+        return str(accepted["job_id"])
 
     async def status(self, job_id: str) -> dict[str, Any]:
-        """All that is known of a job.
+        """Return a job's status.
 
         Raises:
             CommandError: the server cannot be reached, or refuses.
@@ -62,112 +74,117 @@ class AsyncCascadeClient:
         return dict(status)
 
     async def check(self) -> None:
-        """Find out whether the server is there and lets us in.
+        """Check that the server responds and accepts the key.
 
         Raises:
-            CommandError: it is not, or does not.
+            CommandError: it does not.
         """
         await self._request("GET", "/queues")
 
     async def cancel(self, job_id: str) -> None:
-        """End a job, once; nobody waits for long here.
+        """Cancel a job. Tried once.
 
         Raises:
             CommandError: the server cannot be reached, or refuses.
         """
         try:
-            answer = await self.http.delete(f"/jobs/{quote(job_id, safe='')}", timeout=5)
+            response = await self.http.delete(f"/jobs/{quote(job_id, safe='')}", timeout=_CANCEL_TIMEOUT_S)
         except httpx.TransportError as error:
-            raise unreachable(self.url, error) from None
-        if answer.status_code != 204:
-            told(answer, self.url)
+            raise unreachable_error(self.url, error) from None
+        if response.status_code != 204:
+            parse_response(response, self.url)
 
     async def segment(self, job_id: str, index: int) -> bytes:
-        """One spoken piece of an answer.
+        """Return one audio segment of an answer, as WAV.
 
         Raises:
             CommandError: the server cannot be reached, or does not have it.
         """
-        for pause_s in pauses(LOST_FOR_S):
+        for delay_s in backoff_delays(RECONNECT_TIMEOUT_S):
             with suppress(httpx.TransportError):
-                answer = await self.http.get(f"/audio/{quote(job_id, safe='')}/segments/{index}")
-                if answer.is_success:
-                    return answer.content
-                self._raise_unless_full(answer)
-            await asyncio.sleep(pause_s)
-        raise Unreachable(f"The server at {self.url} has gone away.")
+                response = await self.http.get(f"/audio/{quote(job_id, safe='')}/segments/{index}")
+                if response.is_success:
+                    return response.content
+                self._raise_unless_temporary(response)
+            await asyncio.sleep(delay_s)
+        raise self.connection_lost_error()
 
     async def save(self, job_id: str, path: Path) -> None:
-        """Write the whole spoken answer: nobody sees half of it under its name.
+        """Write the whole spoken answer to a file, atomically.
 
         Raises:
             CommandError: the server cannot be reached, or does not have it.
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
-        with written_whole(path) as file:
-            await self._fetch(f"/audio/{quote(job_id, safe='')}", file)
+        with atomic_write(path) as file:
+            await self._download(f"/audio/{quote(job_id, safe='')}", file)
 
-    async def _fetch(self, path: str, file: BinaryIO) -> None:
-        """Write what lies at `path`; where the connection breaks, from there on over another."""
+    def connection_lost_error(self) -> ServerUnreachable:
+        """The error for a server that did not come back within RECONNECT_TIMEOUT_S."""
+        return ServerUnreachable(f"The connection to {self.url} was lost.")
+
+    async def _download(self, path: str, file: BinaryIO) -> None:
+        """Write the content at `path` to a file. After a broken connection the download continues where it stopped."""
         written = 0
-        for pause_s in pauses(LOST_FOR_S):
+        for delay_s in backoff_delays(RECONNECT_TIMEOUT_S):
             with suppress(httpx.TransportError):
                 headers = {"Range": f"bytes={written}-"} if written else {}
-                async with self.http.stream("GET", path, headers=headers) as answer:
-                    if not answer.is_success:
-                        await answer.aread()
-                        self._raise_unless_full(answer)
-                    elif written and answer.status_code != 206:  # something on the way has dropped the header
+                async with self.http.stream("GET", path, headers=headers) as response:
+                    if not response.is_success:
+                        await response.aread()
+                        self._raise_unless_temporary(response)
+                    elif written and response.status_code != 206:  # a proxy has dropped the Range header
                         written = file.seek(0)
                         file.truncate()
-                    if answer.is_success:
-                        async for block in answer.aiter_bytes():
+                    if response.is_success:
+                        async for block in response.aiter_bytes():
                             written += file.write(block)
                         return
-            await asyncio.sleep(pause_s)
-        raise Unreachable(f"The server at {self.url} has gone away.")
+            await asyncio.sleep(delay_s)
+        raise self.connection_lost_error()
 
-    def _raise_unless_full(self, answer: httpx.Response) -> None:
-        if asked_to_wait_s(answer) is None and answer.status_code not in GATEWAY_ERRORS:
-            told(answer, self.url)
-            raise Unreachable(f"What answers at {self.url} is no Cascade server.")
+    def _raise_unless_temporary(self, response: httpx.Response) -> None:
+        if requested_delay_s(response) is None and response.status_code not in GATEWAY_ERRORS:
+            parse_response(response, self.url)
+            raise not_cascade_error(self.url)
 
     async def _request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
-        patient_until = loop.time() + FULL_FOR_S
-        lost = pauses(LOST_FOR_S)
+        give_up_at = loop.time() + BUSY_TIMEOUT_S
+        reconnect_delays = backoff_delays(RECONNECT_TIMEOUT_S)
         while True:
-            await asyncio.sleep(self._full_until - loop.time())
+            await asyncio.sleep(self._busy_until - loop.time())
             try:
-                answer = await self.http.request(method, path, **options)
+                response = await self.http.request(method, path, **options)
             except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
-                pause_s = next(lost, None) if self._was_there or not _is_absent(error) else None
-                if pause_s is None:
-                    raise unreachable(self.url, error) from None
-                await asyncio.sleep(pause_s)
+                is_retried = self._has_responded or not _is_absent(error)
+                delay_s = next(reconnect_delays, None) if is_retried else None
+                if delay_s is None:
+                    raise unreachable_error(self.url, error) from None
+                await asyncio.sleep(delay_s)
                 continue
-            self._was_there = True
-            wait_s = asked_to_wait_s(answer)
-            if wait_s is None:
-                content = told(answer, self.url)
+            self._has_responded = True
+            busy_s = requested_delay_s(response)
+            if busy_s is None:
+                content = parse_response(response, self.url)
                 if not isinstance(content, dict):
-                    raise Unreachable(f"What answers at {self.url} is no Cascade server.")
+                    raise not_cascade_error(self.url)
                 return content
-            until = loop.time() + wait_s
-            if until > patient_until:
-                told(answer, self.url)
-            self._wait(until, answer)
+            busy_until = loop.time() + busy_s
+            if busy_until > give_up_at:
+                parse_response(response, self.url)
+            self._wait_while_busy(busy_until, response)
 
-    def _wait(self, until: float, answer: httpx.Response) -> None:
-        if until <= self._full_until:
+    def _wait_while_busy(self, until: float, response: httpx.Response) -> None:
+        if until <= self._busy_until:
             return
-        self._full_until = until
+        self._busy_until = until
         try:
-            told(answer, self.url)
-        except (Refused, Unreachable) as reason:
-            self.notice(f"{reason} Waiting {until - asyncio.get_running_loop().time():.0f} s.")
+            parse_response(response, self.url)
+        except (RequestRefused, ServerUnreachable) as reason:
+            self.notify(f"{reason} Waiting {until - asyncio.get_running_loop().time():.0f} s.")
 
 
 def _is_absent(error: Exception) -> bool:
-    """Whether nobody was there at all, so that trying again is for the user to decide."""
+    """True if no server listens at the address. Not retried: the address is probably wrong."""
     return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol)

@@ -1,4 +1,4 @@
-"""What happens to a job, as it happens, over connections that may break."""
+"""A job's events as they happen, over connections that may break."""
 
 import asyncio
 import json
@@ -10,81 +10,88 @@ from urllib.parse import quote
 import httpx
 from httpx_sse import EventSource, SSEError, aconnect_sse
 
-from cli.client.async_client import GATEWAY_ERRORS, LOST_FOR_S, AsyncCascadeClient
-from cli.client.retry_after import asked_to_wait_s, pauses
-from cli.client.sync_client import told
-from cli.errors import CommandError, Unreachable
+from cli.client.async_client import GATEWAY_ERRORS, RECONNECT_TIMEOUT_S, AsyncCascadeClient
+from cli.client.retry_after import backoff_delays, requested_delay_s
+from cli.client.sync_client import not_cascade_error, parse_response
+from cli.errors import CommandError
 from shared.queue.events import LAST_EVENTS
 
-#: The server says something every 15 seconds; one that is silent for longer is no longer there.
-_SILENCE_S = 45.0
+#: The server sends a ping every 15 seconds; a connection that is silent for longer than this is broken.
+_SILENCE_TIMEOUT_S = 45.0
+
+_CONNECT_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
-class Event:
-    """One thing that has happened."""
+class JobEvent:
+    """One event of a job, as the server sends it."""
 
     name: str
     data: dict[str, Any]
 
 
-async def follow(server: AsyncCascadeClient, job_id: str) -> AsyncGenerator[Event]:
-    """Every event of the job, once, in order, to the last.
+async def follow_events(server: AsyncCascadeClient, job_id: str) -> AsyncGenerator[JobEvent]:
+    """Yield every event of the job once, in order, up to the last one.
 
     Raises:
-        CommandError: the job is not there any more, or the server.
+        CommandError: the job was erased, or the server cannot be reached.
     """
-    last_id, waits, is_lost = "", pauses(LOST_FOR_S), False
+    path = f"/events/{quote(job_id, safe='')}"
+    timeout = httpx.Timeout(_CONNECT_TIMEOUT_S, read=_SILENCE_TIMEOUT_S)
+    last_id = ""
+    delays = backoff_delays(RECONNECT_TIMEOUT_S)
+    is_connected = True
     while True:
         headers = {"Last-Event-ID": last_id} if last_id else {}
-        path, timeout = f"/events/{quote(job_id, safe='')}", httpx.Timeout(10, read=_SILENCE_S)
-        pause_s = None
+        requested_s = None
         try:
             async with aconnect_sse(server.http, "GET", path, headers=headers, timeout=timeout) as source:
-                pause_s = await _asked_to_wait_s(server, source)
+                requested_s = await _check_response(server, source)
                 async for sse in source.aiter_sse():
-                    if not sse.data:  # a sign of life
+                    if not sse.data:  # a ping
                         continue
-                    if is_lost:
-                        server.notice("The connection is back.")
-                    last_id, waits, is_lost = sse.id or last_id, pauses(LOST_FOR_S), False
-                    yield Event(sse.event, _object(sse.data, server.url))
+                    if not is_connected:
+                        server.notify("Reconnected.")
+                    last_id = sse.id or last_id
+                    delays = backoff_delays(RECONNECT_TIMEOUT_S)
+                    is_connected = True
+                    yield JobEvent(sse.event, _parse_object(sse.data, server.url))
                     if sse.event in LAST_EVENTS:
                         return
         except (httpx.TransportError, SSEError):
             pass
-        if not is_lost:
-            server.notice("The connection broke. Connecting again …")
-            is_lost = True
-        shortest_s = next(waits, None)
-        if shortest_s is None:
-            raise Unreachable(f"The server at {server.url} has gone away.")
-        await asyncio.sleep(max(min(pause_s or 0, LOST_FOR_S), shortest_s))
+        if is_connected:
+            server.notify("The connection was lost. Reconnecting …")
+            is_connected = False
+        delay_s = next(delays, None)
+        if delay_s is None:
+            raise server.connection_lost_error()
+        await asyncio.sleep(max(min(requested_s or 0, RECONNECT_TIMEOUT_S), delay_s))
 
 
-async def _asked_to_wait_s(server: AsyncCascadeClient, source: EventSource) -> float | None:
-    """None where the events come, else how long to leave the server alone.
+async def _check_response(server: AsyncCascadeClient, source: EventSource) -> float | None:
+    """Return None if the response is a stream of events, else the delay in seconds before the next attempt.
 
     Raises:
-        CommandError: it is of no use to ask again.
+        CommandError: another attempt cannot succeed.
     """
-    answer = source.response
-    if answer.is_success:
+    response = source.response
+    if response.is_success:
         return None
-    await answer.aread()
-    if answer.status_code == 404:
-        raise CommandError("The job is gone: somebody has erased it.", "job_gone")
-    wait_s = asked_to_wait_s(answer)
-    if wait_s is None and answer.status_code not in GATEWAY_ERRORS:
-        told(answer, server.url)
-    return wait_s or 0
+    await response.aread()
+    if response.status_code == 404:
+        raise CommandError("The job was erased.", "job_gone")
+    delay_s = requested_delay_s(response)
+    if delay_s is None and response.status_code not in GATEWAY_ERRORS:
+        parse_response(response, server.url)
+    return delay_s or 0
 
 
-def _object(data: str, url: str) -> dict[str, Any]:
+def _parse_object(data: str, url: str) -> dict[str, Any]:
     try:
         content = json.loads(data)
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        raise Unreachable(f"What answers at {url} is no Cascade server.")
+        raise not_cascade_error(url)
     return content

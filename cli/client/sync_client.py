@@ -1,28 +1,30 @@
-"""Talking to a running server."""
+"""A synchronous client of a running server, and the parts that it shares with the asynchronous one."""
 
 from typing import Any, Self, TypeVar
 
 import httpx
 
-from cli.errors import Refused, Unreachable, WrongUsage
-from cli.local_stack.running_stack import find_running
+from cli.errors import RequestRefused, ServerUnreachable, UsageError
+from cli.local_stack.running_stack import find_running_stack
 from shared.settings import SharedSettings, read_settings
 
 _DEFAULT_URL = "http://127.0.0.1:8000"
 
-#: How long a connection may take, and the next bytes of an answer.
+#: For connecting, and for the next bytes of a response.
 TIMEOUT_S = 30
 
-_Http = TypeVar("_Http", httpx.Client, httpx.AsyncClient)
+_HttpClient = TypeVar("_HttpClient", httpx.Client, httpx.AsyncClient)
 
 
 class CascadeClient:
-    """One server, asked with its key. Whatever goes wrong is a CommandError that says what to do. Whoever asks for long
-    uses it as a context manager."""
+    """One server and the key for it. Every failure is a CommandError that says what to do.
+
+    Use it as a context manager where more than one request is sent.
+    """
 
     def __init__(self, url: str | None, key: str | None) -> None:
-        self.url = server_url(url)
-        self._http = opened(httpx.Client, self.url, key)
+        self.url = resolve_url(url)
+        self._http = make_http_client(httpx.Client, self.url, key)
 
     def __enter__(self) -> Self:
         return self
@@ -30,67 +32,76 @@ class CascadeClient:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def ask(self, method: str, path: str, **options: Any) -> Any:
-        """The JSON that the server answers.
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        """Send a request and return the JSON of the response.
 
         Raises:
-            CommandError: it cannot be reached, or refuses.
+            CommandError: the server cannot be reached, or refuses.
         """
         try:
-            answer = self._http.request(method, path, **options)
+            response = self._http.request(method, path, **options)
         except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
-            raise unreachable(self.url, error) from None
-        return told(answer, self.url)
+            raise unreachable_error(self.url, error) from None
+        return parse_response(response, self.url)
 
 
-def server_url(url: str | None) -> str:
-    """The server that is meant."""
-    running = None if url else find_running(read_settings(SharedSettings).data_dir)
-    return (url or (running.url if running else _DEFAULT_URL)).rstrip("/")
+def resolve_url(url: str | None) -> str:
+    """The server's address: `url`, else that of the stack that `cascade up` started here, else the default one."""
+    stack = None if url else find_running_stack(read_settings(SharedSettings).data_dir)
+    return (url or (stack.url if stack else _DEFAULT_URL)).rstrip("/")
 
 
-def opened(kind: type[_Http], url: str, key: str | None) -> _Http:
-    """A client of the server at `url`.
+def make_http_client(kind: type[_HttpClient], url: str, key: str | None) -> _HttpClient:
+    """Make an httpx client of the server at `url`.
 
     Raises:
-        WrongUsage: the URL or the key cannot be one.
+        UsageError: the URL or the key is malformed.
     """
     headers = {"Authorization": f"Bearer {key.strip()}"} if key else {}
     try:
         return kind(base_url=url, headers=headers, timeout=TIMEOUT_S)
     except (httpx.InvalidURL, UnicodeEncodeError):
-        raise WrongUsage("The URL or the key is malformed. Give a URL like http://127.0.0.1:8000.") from None
+        raise UsageError("The URL or the key is malformed. Give a URL like http://127.0.0.1:8000.") from None
 
 
-def unreachable(url: str, error: Exception) -> Unreachable:
-    """What to say of a server that does not answer."""
+def unreachable_error(url: str, error: Exception) -> ServerUnreachable:
+    """The error for a server that could not be connected to."""
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return Unreachable(
-            f"The certificate of {url} is not one that is trusted here. "
-            "SSL_CERT_FILE may name the file of an authority that you trust."
+        return ServerUnreachable(
+            f"The certificate of {url} is not trusted. "
+            "If you trust its authority, set SSL_CERT_FILE to the file of the authority's certificate."
         )
-    return Unreachable(f"No server answers at {url}. Start one with `cascade up`, or name it: --url.")
+    return ServerUnreachable(
+        f"No server responds at {url}. Start one with `cascade up`, or give another address with --url."
+    )
 
 
-def told(answer: httpx.Response, url: str) -> Any:
-    """The JSON of an answer.
+def not_cascade_error(url: str) -> ServerUnreachable:
+    """The error for a response that no Cascade server sends."""
+    return ServerUnreachable(f"The server at {url} is not a Cascade server. Give another address with --url.")
+
+
+def parse_response(response: httpx.Response, url: str) -> Any:
+    """Return the JSON of a response.
 
     Raises:
-        Refused: the server says no.
-        Unreachable: it is no answer of a server of ours.
+        RequestRefused: the server refused the request.
+        ServerUnreachable: the response is not from a Cascade server.
     """
-    if answer.has_redirect_location:  # followed, it would take the key and the recording to whoever it names
-        raise Unreachable(f"{url} sends on to {answer.headers['location']}. Give the right address with --url.")
+    if response.has_redirect_location:  # not followed: the key and the recording would go to another server
+        raise ServerUnreachable(
+            f"{url} redirects to {response.headers['location']}. Give the right address with --url."
+        )
     try:
-        content = answer.json()
+        content = response.json()
     except ValueError:
-        if answer.is_server_error:
-            raise Unreachable(f"What answers at {url} has no server behind it now ({answer.status_code}).") from None
-        raise Unreachable(f"What answers at {url} is no Cascade server.") from None
-    if answer.is_error:
+        if response.is_server_error:
+            raise ServerUnreachable(f"The proxy at {url} reaches no server ({response.status_code}).") from None
+        raise not_cascade_error(url) from None
+    if response.is_error:
         problem = content if isinstance(content, dict) else {}
-        code = str(problem.get("code", f"http_{answer.status_code}"))
-        if answer.status_code == 401:
-            raise Refused("The server wants an API key. Give one with --key or CASCADE_API_KEY.", code)
-        raise Refused(str(problem.get("detail", answer.reason_phrase)), code)
+        code = str(problem.get("code", f"http_{response.status_code}"))
+        if response.status_code == 401:
+            raise RequestRefused("The server requires an API key. Give one with --key or CASCADE_API_KEY.", code)
+        raise RequestRefused(str(problem.get("detail", response.reason_phrase)), code)
     return content

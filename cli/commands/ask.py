@@ -1,4 +1,4 @@
-"""`cascade ask` and `cascade say`: a text goes in, a spoken answer comes out, or the text itself, spoken."""
+"""`cascade ask` and `cascade say`: answer a text, or synthesize it as it is."""
 
 import sys
 from pathlib import Path
@@ -6,82 +6,49 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.options import (
-    Choices,
-    Conversation,
-    Json,
-    Keep,
-    Language,
-    Output,
-    Play,
-    SystemPrompt,
-    Voice,
-    given,
-)
-from cli.commands.output_files import chosen
-from cli.commands.requests import Words
-from cli.errors import WrongUsage
-from cli.settings import Key, Url
+from cli.client.requests import TextRequest
+from cli.commands.options import OutputOptions, QuestionOptions, ServerOptions, SpeechOptions, with_options
+from cli.commands.output_files import job_output, resolve_output
+from cli.errors import UsageError
 
 Text = Annotated[str, typer.Argument(help="The text; `-` reads it from standard input.")]
 
 
-def ask(
-    text: Text,
-    output: Output = None,
-    play: Play = False,
-    as_json: Json = False,
-    language: Language = None,
-    voice: Voice = None,
-    conversation: Conversation = None,
-    system_prompt: SystemPrompt = None,
-    keep: Keep = False,
-    url: Url = None,
-    key: Key = None,
-) -> None:
-    """Ask in writing; the answer is shown as it comes, and spoken.
+@with_options
+def ask(text: Text, *, output: OutputOptions, question: QuestionOptions, server: ServerOptions) -> None:
+    """Ask a typed question; the answer is shown as it grows.
 
-    The spoken answer is written to JOB_response.wav in this folder, or to
-    where -o says; with --play only if -o is given.
+    The spoken answer is written to JOB_response.wav in the current folder, or
+    to the file or folder of -o. With --play it is written only if -o is given.
     """
-    fields = given(language=language, voice=voice, system_prompt=system_prompt, conversation_id=conversation)
-    _run(Words("/ask", {"text": _read(text)} | fields), output, Choices(url, key, play, as_json, keep))
+    _run("/ask", text, question, output, server)
 
 
-def say(
-    text: Text,
-    output: Output = None,
-    play: Play = False,
-    as_json: Json = False,
-    language: Language = None,
-    voice: Voice = None,
-    keep: Keep = False,
-    url: Url = None,
-    key: Key = None,
-) -> None:
-    """Have a text spoken.
+@with_options
+def say(text: Text, *, output: OutputOptions, speech: SpeechOptions, server: ServerOptions) -> None:
+    """Convert a text to speech.
 
-    It is written to JOB_response.wav in this folder, or to where -o says;
-    with --play only if -o is given.
+    The speech is written to JOB_response.wav in the current folder, or to the
+    file or folder of -o. With --play it is written only if -o is given.
     """
-    fields = given(language=language, voice=voice)
-    _run(Words("/speak", {"text": _read(text)} | fields), output, Choices(url, key, play, as_json, keep))
+    _run("/speak", text, speech, output, server)
 
 
-def _run(words: Words, output: str | None, choices: Choices) -> None:
+def _run(path: str, text: str, options: SpeechOptions, output: OutputOptions, server: ServerOptions) -> None:
     from cli.commands.run_one import run_one  # not at the top: `--help` needs neither httpx nor rich
 
-    chosen(output, Path("response.wav"))  # told before anything is sent
-    is_saved = output is not None or not choices.play
-    run_one(words, choices, (lambda job_id: _file(output, job_id)) if is_saved else None)
+    request = TextRequest(path, {"text": _read_text(text)} | options.request_fields())
+    resolve_output(output.output, Path("response.wav"))  # reports a wrong -o before anything is sent
+
+    def save_to(job_id: str) -> Path:
+        return resolve_output(output.output, job_output(job_id))
+
+    is_saved = output.output is not None or not output.play
+    run_one(request, output, server, save_to if is_saved else None)
 
 
-def _file(output: str | None, job_id: str) -> Path:
-    return chosen(output, Path(f"{job_id}_response.wav"))
-
-
-def _read(text: str) -> str:
-    read = sys.stdin.read() if text == "-" else text
-    if not read.strip():
-        raise WrongUsage("There is no text.")
-    return read
+def _read_text(argument: str) -> str:
+    text = sys.stdin.read() if argument == "-" else argument
+    if not text.strip():
+        raise UsageError("The text is empty.")
+    return text

@@ -1,4 +1,4 @@
-"""The dead list: tasks that were set aside."""
+"""`cascade dead`: list, show, retry and purge the tasks that failed for good."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -6,78 +6,88 @@ from urllib.parse import quote
 
 import typer
 
-from cli.errors import WrongUsage
-from cli.settings import Key, Url
-from cli.terminal.escape import plain
+from cli.commands.options import ServerOptions, with_options
+from cli.errors import UsageError
+from cli.terminal.escape import escape
 
-app = typer.Typer(help="Look after tasks that failed for good.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="List, retry and purge tasks that failed for good.", no_args_is_help=True, rich_markup_mode=None)
 
-Job = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
+
+#: Wide enough for a job's id, which `show`, `retry` and `purge` take.
+_JOB_ID_WIDTH = 32
 
 
 @app.command("list")
-def show_all(
-    limit: Annotated[int, typer.Option(help="How many at most.")] = 100, url: Url = None, key: Key = None
+@with_options
+def list_letters(
+    *, limit: Annotated[int, typer.Option(help="The maximum number of tasks.")] = 100, server: ServerOptions
 ) -> None:
-    """List them, the latest first."""
+    """List dead letters, the latest first."""
     from rich.console import Console  # not at the top: `--help` needs no rich
     from rich.table import Column, Table
 
-    letters = _ask(url, key, "GET", "/dead-letters", params={"limit": limit})
-    job = Column("job", no_wrap=True, min_width=32)  # whole even where there is little room: `show` and `retry` want it
-    table = Table(job, "stage", "failed at", "attempts", "code", "message")
+    letters = _request(server, "GET", "/dead-letters", params={"limit": limit})
+    job_column = Column("job", no_wrap=True, min_width=_JOB_ID_WIDTH)
+    table = Table(job_column, "stage", "failed at", "attempts", "code", "message")
     for letter in letters:
-        cells = letter["stage"], _time(letter), letter["attempts"], letter["code"], letter["message"]
-        table.add_row(*map(plain, (letter["job_id"] or letter["task"], *cells)))
-    Console().print(table if letters else "Nothing was set aside.")
+        job_id = letter["job_id"] or letter["task"]
+        cells = (job_id, letter["stage"], _failed_at(letter), letter["attempts"], letter["code"], letter["message"])
+        table.add_row(*map(escape, cells))
+    Console().print(table if letters else "There are no dead letters.")
 
 
 @app.command("show")
-def show_one(job: Job, url: Url = None, key: Key = None) -> None:
-    """Show what was set aside of a job, with its input."""
+@with_options
+def show_letters(job_id: JobId, server: ServerOptions) -> None:
+    """Show the dead letters of a job, with their input."""
     from rich.console import Console  # not at the top: `--help` needs no rich
     from rich.text import Text
 
-    for letter in _ask(url, key, "GET", f"/dead-letters/{_quoted(job)}"):
-        for name, value in (letter | {"failed_at": _time(letter)}).items():
-            Console().print(Text(f"{name:10} ", "bold") + plain(value), soft_wrap=True)
+    for letter in _request(server, "GET", f"/dead-letters/{_quote_id(job_id)}"):
+        for name, value in (letter | {"failed_at": _failed_at(letter)}).items():
+            Console().print(Text(f"{name:10} ", "bold") + escape(value), soft_wrap=True)
 
 
-@app.command()
-def retry(job: Job, url: Url = None, key: Key = None) -> None:
-    """Try a failed job again, from the stage that failed."""
-    _ask(url, key, "POST", f"/jobs/{_quoted(job)}/retry")
-    print(f"{job} is on its way again.")
+@app.command("retry")
+@with_options
+def retry_job(job_id: JobId, server: ServerOptions) -> None:
+    """Retry a failed job from the stage that failed."""
+    _request(server, "POST", f"/jobs/{_quote_id(job_id)}/retry")
+    print(f"Job {job_id} will be retried.")
 
 
-@app.command()
-def purge(
-    job: Annotated[str | None, typer.Argument(metavar="JOB", help="The job's id.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Drop all that was set aside.")] = False,
-    url: Url = None,
-    key: Key = None,
+@app.command("purge")
+@with_options
+def purge_letters(
+    job_id: Annotated[str | None, typer.Argument(metavar="JOB", help="The job's id.")] = None,
+    *,
+    is_all: Annotated[bool, typer.Option("--all", help="Delete the dead letters of all jobs.")] = False,
+    server: ServerOptions,
 ) -> None:
-    """Drop what was set aside, with its input, of one job or all."""
-    if (job is None) != every:
-        raise WrongUsage("Name a job, or say --all.")
-    path = f"/dead-letters/{_quoted(job)}" if job is not None else "/dead-letters?jobs=all"
-    print(f"{_ask(url, key, 'DELETE', path)['purged']} tasks dropped.")
+    """Delete the dead letters of one job or of all, with their input."""
+    if (job_id is None) != is_all:
+        raise UsageError("Name a job, or use --all.")
+    path = f"/dead-letters/{_quote_id(job_id)}" if job_id is not None else "/dead-letters?jobs=all"
+    count = _request(server, "DELETE", path)["purged"]
+    print(f"Deleted {count} dead letter{'' if count == 1 else 's'}.")
 
 
-def _ask(url: str | None, key: str | None, method: str, path: str, **options: Any) -> Any:
+def _request(server: ServerOptions, method: str, path: str, **options: Any) -> Any:
     from cli.client.sync_client import CascadeClient  # not at the top: `--help` needs no httpx
 
-    return CascadeClient(url, key).ask(method, path, **options)
+    return CascadeClient(server.url, server.key).request(method, path, **options)
 
 
-def _quoted(job: str) -> str:
-    if not job:
-        raise WrongUsage("Name a job.")
-    return quote(job, safe="")
+def _quote_id(job_id: str) -> str:
+    if not job_id:
+        raise UsageError("Name a job.")
+    return quote(job_id, safe="")
 
 
-def _time(letter: dict[str, Any]) -> str:
+def _failed_at(letter: dict[str, Any]) -> str:
+    failed_at = letter["failed_at"]
     try:
-        return "" if letter["failed_at"] is None else f"{datetime.fromtimestamp(letter['failed_at']):%Y-%m-%d %H:%M:%S}"
-    except (ValueError, OverflowError, OSError):  # somebody else has written it
-        return str(letter["failed_at"])
+        return "" if failed_at is None else f"{datetime.fromtimestamp(failed_at):%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):  # the entry was not written by Cascade, or is damaged
+        return str(failed_at)

@@ -1,4 +1,4 @@
-"""Queues and workers, looked at again and again: drawn on a terminal, elsewhere a line at a time."""
+"""The queues and workers, polled: redrawn on a terminal, elsewhere one line for each poll."""
 
 import time
 from contextlib import suppress
@@ -10,51 +10,58 @@ from rich.live import Live
 from rich.text import Text
 
 from cli.client.sync_client import CascadeClient
-from cli.errors import CommandError, Unreachable
-from cli.terminal.escape import plain, plain_text
-from cli.terminal.queue_table import stages, workers
+from cli.errors import CommandError, ServerUnreachable
+from cli.terminal.escape import escape, escape_text
+from cli.terminal.queue_table import overview_line, stage_table, worker_table
+
+Overview = dict[str, Any]
 
 
-def show_live(url: str | None, key: str | None, every_s: float) -> None:
-    """Show the overview of the queues every `every_s` seconds until Ctrl-C.
+def show_live(url: str | None, key: str | None, interval_s: float) -> None:
+    """Show the overview of the queues every `interval_s` seconds until Ctrl-C.
 
     Raises:
-        CommandError: no server answers at the start, or the server refuses.
+        CommandError: no server responds at the start, or the server refuses.
     """
     console = Console(highlight=False)
     with CascadeClient(url, key) as client, suppress(KeyboardInterrupt):
-        overview = client.ask("GET", "/queues")  # told at once where there is no server, or no way in
+        overview = client.request("GET", "/queues")  # an error ends the command before anything is drawn
         if console.is_terminal:
-            _draw(client, console, overview, every_s)
+            _draw_live(client, console, overview, interval_s)
         else:
-            _list(client, overview, every_s)
+            _print_lines(client, overview, interval_s)
 
 
-def _draw(client: CascadeClient, console: Console, overview: dict[str, Any], every_s: float) -> None:
-    with Live(_picture(overview), console=console, auto_refresh=False) as live:
+def _draw_live(client: CascadeClient, console: Console, overview: Overview, interval_s: float) -> None:
+    with Live(_tables(overview), console=console, auto_refresh=False) as live:
         while True:
-            time.sleep(every_s)
-            answer = _asked(client)
-            if isinstance(answer, CommandError):
-                live.update(Group(_picture(overview), Text("as it was: ", "bold") + plain(answer)), refresh=True)
+            time.sleep(interval_s)
+            result = _poll(client)
+            if isinstance(result, CommandError):
+                error = Text("not up to date: ", "bold") + escape(result)
+                live.update(Group(_tables(overview), error), refresh=True)
             else:
-                overview = answer
-                live.update(_picture(overview), refresh=True)
+                overview = result
+                live.update(_tables(overview), refresh=True)
 
 
-def _list(client: CascadeClient, answer: dict[str, Any] | CommandError, every_s: float) -> None:
+def _print_lines(client: CascadeClient, result: Overview | CommandError, interval_s: float) -> None:
     while True:
-        line = plain_text(answer) if isinstance(answer, CommandError) else _line(answer)
+        line = escape_text(result) if isinstance(result, CommandError) else overview_line(result)
         print(f"{datetime.now():%H:%M:%S}  {line}", flush=True)
-        time.sleep(every_s)
-        answer = _asked(client)
+        time.sleep(interval_s)
+        result = _poll(client)
 
 
-def _asked(client: CascadeClient) -> dict[str, Any] | CommandError:
-    """What the server says; one that was there may be away for a while."""
+def _poll(client: CascadeClient) -> Overview | CommandError:
+    """Return the overview, or the error of a server that may come back.
+
+    Raises:
+        CommandError: the server does not accept the key any more.
+    """
     try:
-        overview: dict[str, Any] = client.ask("GET", "/queues")
-    except Unreachable as error:
+        overview: Overview = client.request("GET", "/queues")
+    except ServerUnreachable as error:
         return error
     except CommandError as error:
         if error.code == "unauthorized":
@@ -63,14 +70,5 @@ def _asked(client: CascadeClient) -> dict[str, Any] | CommandError:
     return overview
 
 
-def _picture(overview: dict[str, Any]) -> RenderableType:
-    return Group(stages(overview), workers(overview))
-
-
-def _line(overview: dict[str, Any]) -> str:
-    parts = [
-        f"{name}: {stage['waiting']} waiting, {stage['working']} working, {stage['workers']} workers"
-        for name, stage in overview["stages"].items()
-    ]
-    counts = f"{overview['live']} jobs live, {overview['delayed']} tasks delayed, {overview['dead']} set aside"
-    return plain_text("; ".join([*parts, counts]))
+def _tables(overview: Overview) -> RenderableType:
+    return Group(stage_table(overview), worker_table(overview))

@@ -1,80 +1,66 @@
-"""Where a spoken answer is written."""
+"""The files that spoken answers are written to."""
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
-from cli.errors import WrongUsage
+from cli.errors import UsageError
 
-_ENDING = "_response.wav"
-
-
-def beside(recording: Path) -> Path:
-    """The name of the answer to a recording."""
-    return recording.with_name(f"{recording.stem}{_ENDING}")
+_SUFFIX = "_response.wav"
 
 
-def chosen(output: str | None, default: Path) -> Path:
-    """The file that `-o` means: itself, or in a folder the default's name.
+def default_output(recording: Path) -> Path:
+    """The answer's file where `-o` is absent: `a_response.wav` in the folder of `a.wav`."""
+    return recording.with_name(f"{recording.stem}{_SUFFIX}")
+
+
+def job_output(job_id: str) -> Path:
+    """The answer's file of a job without a recording: `JOB_response.wav` in the current folder."""
+    return Path(f"{job_id}{_SUFFIX}")
+
+
+def resolve_output(output: str | None, default: Path) -> Path:
+    """The file that `-o` means: itself, or the default's name in a folder.
 
     Raises:
-        WrongUsage: it cannot be written to.
+        UsageError: it cannot be written to.
     """
     if output is None:
         path = default
     elif output == "-":
-        raise WrongUsage("Standard output is for text: name a file or a folder with -o.")
+        raise UsageError("Standard output is for text: name a file or a folder with -o.")
     else:
         path = Path(output) / default.name if is_folder(output) else Path(output)
     if not path.parent.is_dir():
-        raise WrongUsage(f"There is no folder {path.parent}.")
+        raise UsageError(f"There is no folder {path.parent}.")
     return path
 
 
-def of_each(recordings: Sequence[Path], output: str | None) -> dict[Path, Path]:
-    """By recording, its answer's file. Recordings that are such an answer themselves, to one of the others, are left
-    out: `*.wav` finds them the second time.
+def output_paths(recordings: Sequence[Path], output: str | None) -> dict[Path, Path]:
+    """The answer's file of each recording.
+
+    A recording that is itself the answer to another one is left out: `*.wav` matches the answers of an earlier run.
 
     Raises:
-        WrongUsage: `output` is no folder, or two answers would have the same name.
+        UsageError: `output` is not a folder, or two answers would have the same name.
     """
     if output is not None:
         if not is_folder(output):
-            raise WrongUsage(f"{output} is no folder. The answers to several recordings need one.")
+            raise UsageError(f"{output} is not a folder. The answers to several recordings need one.")
         Path(output).mkdir(parents=True, exist_ok=True)
-    asked = dict.fromkeys(recordings)
-    answers = {beside(recording) for recording in asked}
-    places = {
-        each: Path(output) / beside(each).name if output is not None else beside(each)
-        for each in asked
-        if each not in answers
-    }
-    name, times = Counter(places.values()).most_common(1)[0]
-    if times > 1:
-        raise WrongUsage(f"Two recordings would have the same answer's file, {name}. Rename one of them.")
-    return places
+    unique = dict.fromkeys(recordings)
+    answers = {default_output(recording) for recording in unique}
+    paths = {}
+    for recording in unique:
+        if recording not in answers:
+            path = default_output(recording)
+            paths[recording] = path if output is None else Path(output) / path.name
+    path, count = Counter(paths.values()).most_common(1)[0]
+    if count > 1:
+        raise UsageError(f"The answers to two recordings would both be written to {path}. Rename one of them.")
+    return paths
 
 
 def is_folder(output: str) -> bool:
-    """Whether a folder is meant, be it there already or not."""
+    """True if `-o` means a folder, which need not exist yet."""
     return output.endswith("/") or Path(output).is_dir()
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that has its name only once the block is left without an error."""
-    target = path.resolve()
-    if target.exists() and not target.is_file():  # such as /dev/null, which must stay what it is
-        with target.open("wb") as device:
-            yield device
-        return
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""One question, followed to its answer."""
+"""Running one job and showing it on the terminal."""
 
 import json
 import sys
@@ -7,60 +7,75 @@ from pathlib import Path
 from typing import Any
 
 from cli.client.async_client import AsyncCascadeClient
-from cli.client.follow_job import JobFailed, answered
-from cli.commands.options import Choices
-from cli.commands.requests import Question, Recording
+from cli.client.follow_job import JobFailed, run_job
+from cli.client.requests import JobRequest, RecordingRequest
+from cli.commands.options import OutputOptions, ServerOptions
 from cli.errors import CommandError
-from cli.terminal import signals as interrupts
-from cli.terminal.job_view import View
+from cli.terminal.job_view import AUDIO_LABEL, WAV_LABEL, JobView
 from cli.terminal.playback import Playback, Speaker
+from cli.terminal.signals import run_interruptible
 
 
-def run_one(question: Question, choices: Choices, save_to: Callable[[str], Path] | None, **told: Any) -> None:
-    """Send the question and show its answer as it comes. `save_to` chooses the file by the job's id; `told` is what the
-    JSON says beside the status.
+def run_one(
+    request: JobRequest,
+    output: OutputOptions,
+    server: ServerOptions,
+    save_to: Callable[[str], Path] | None,
+    **json_fields: str,
+) -> None:
+    """Create a job and show its answer as it grows.
+
+    `save_to` returns the answer's file for the job's id. `json_fields` are added to the output of `--json`.
 
     Raises:
         CommandError: the server cannot be reached or refuses, or the job failed.
     """
     try:
-        speaker = Speaker() if choices.play else None
-        job, path = interrupts.run(_run(question, choices, save_to, speaker))
+        speaker = Speaker() if output.play else None
+        job, path = run_interruptible(_run(request, output, server, save_to, speaker))
     except CommandError as error:
-        if choices.as_json:
-            print_json(failure(error) | told)
+        if output.as_json:
+            print_json(error_status(error) | json_fields)
         raise
-    if choices.as_json:
-        print_json(job | told | {"saved_to": str(path) if path else None})
+    if output.as_json:
+        print_json(job | json_fields | {"saved_to": str(path) if path else None})
 
 
 async def _run(
-    question: Question, choices: Choices, save_to: Callable[[str], Path] | None, speaker: Speaker | None
+    request: JobRequest,
+    output: OutputOptions,
+    server: ServerOptions,
+    save_to: Callable[[str], Path] | None,
+    speaker: Speaker | None,
 ) -> tuple[dict[str, Any], Path | None]:
-    with View(is_quiet=choices.as_json, is_heard=isinstance(question, Recording)) as view:
-        playback = Playback(speaker, view.note) if speaker else None
-        async with AsyncCascadeClient(choices.url, choices.key, view.note) as server:
-            job, path = await answered(server, question, view, save_to=save_to, playback=playback, keep=choices.keep)
-        if question.is_spoken:
-            view.result("spoken", summary(job, path))
+    with JobView(is_quiet=output.as_json, shows_transcript=isinstance(request, RecordingRequest)) as view:
+        player = Playback(speaker, view.note) if speaker else None
+        async with AsyncCascadeClient(server.url, server.key, view.note) as client:
+            job, path = await run_job(client, request, view, save_to=save_to, player=player, detach=output.detach)
+        if request.has_audio_answer:
+            view.result(WAV_LABEL if path else AUDIO_LABEL, describe_audio(job, path))
     return job, path
 
 
-def summary(job: dict[str, Any], path: Path | None) -> str:
-    """What there is to hear."""
+def describe_audio(job: dict[str, Any], path: Path | None) -> str:
+    """The answer's file and length, and the time until its first audio was ready."""
+    details = [f"{job['duration_s']:.1f} s"] if job.get("duration_s") is not None else []
     first_s = job.get("timings", {}).get("first_audio_s")
-    length = f"{job['duration_s']:.1f} s" if job.get("duration_s") is not None else "sound"
-    first = f", the first of it after {first_s:.2f} s" if first_s is not None else ""
-    return f"{path} ({length}{first})" if path else f"{length}{first}"
+    if first_s is not None:
+        details.append(f"first audio after {first_s:.2f} s")
+    description = ", ".join(details)
+    if path is None:
+        return description
+    return f"{path} ({description})" if details else str(path)
 
 
-def failure(error: CommandError) -> dict[str, Any]:
-    """What the JSON says where there is no answer."""
-    known = error.job if isinstance(error, JobFailed) else {}
-    return {"status": None} | known | {"error": known.get("error") or {"code": error.code, "message": str(error)}}
+def error_status(error: CommandError) -> dict[str, Any]:
+    """The object that `--json` prints where there is no answer: the job's status if it is known, and the error."""
+    job = error.job if isinstance(error, JobFailed) else {}
+    return {"status": None} | job | {"error": job.get("error") or {"code": error.code, "message": str(error)}}
 
 
 def print_json(content: dict[str, Any]) -> None:
-    """One object, on a line of its own."""
+    """Print an object on one line of standard output."""
     sys.stdout.write(f"{json.dumps(content)}\n")
     sys.stdout.flush()

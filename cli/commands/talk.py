@@ -1,4 +1,4 @@
-"""`cascade talk`: recordings go in, spoken answers come out."""
+"""`cascade talk`: send recordings and receive spoken answers."""
 
 import sys
 from enum import StrEnum
@@ -7,22 +7,12 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.options import (
-    Choices,
-    Conversation,
-    Json,
-    Keep,
-    Language,
-    Output,
-    Play,
-    SystemPrompt,
-    Voice,
-    given,
-)
-from cli.commands.output_files import beside, chosen, of_each
-from cli.commands.requests import Recording, readable
-from cli.errors import WrongUsage
-from cli.settings import Key, Url
+from cli.client.requests import SPEECH_TO_SPEECH, RecordingRequest, require_readable
+from cli.commands.options import OutputOptions, QuestionOptions, ServerOptions, with_options
+from cli.commands.output_files import default_output, output_paths, resolve_output
+from cli.errors import UsageError
+
+_STDIN = "-"
 
 
 class Route(StrEnum):
@@ -30,70 +20,89 @@ class Route(StrEnum):
 
     STT = "stt"
     STT_LLM = "stt,llm"
-    STT_LLM_TTS = "stt,llm,tts"
+    STT_LLM_TTS = SPEECH_TO_SPEECH
 
 
 Recordings = Annotated[list[str], typer.Argument(metavar="RECORDING", help="Files; a single `-` reads standard input.")]
-Jobs = Annotated[int, typer.Option(min=1, max=64, help="How many of several recordings to send at once.")]
-RouteChoice = Annotated[
-    Route, typer.Option(help="`stt` only writes down what is said, `stt,llm` answers in writing, else it is spoken.")
+RouteOption = Annotated[
+    Route, typer.Option(help="`stt` only transcribes, `stt,llm` answers in text, `stt,llm,tts` answers in speech.")
 ]
+JobsOption = Annotated[int, typer.Option("--jobs", min=1, max=64, help="How many recordings to process at a time.")]
 
 
+@with_options
 def talk(
     recordings: Recordings,
-    output: Output = None,
-    play: Play = False,
-    as_json: Json = False,
-    jobs: Jobs = 4,
-    language: Language = None,
-    voice: Voice = None,
-    conversation: Conversation = None,
-    system_prompt: SystemPrompt = None,
-    route: RouteChoice = Route.STT_LLM_TTS,
-    keep: Keep = False,
-    url: Url = None,
-    key: Key = None,
+    *,
+    output: OutputOptions,
+    concurrency: JobsOption = 4,
+    route: RouteOption = Route.STT_LLM_TTS,
+    question: QuestionOptions,
+    server: ServerOptions,
 ) -> None:
     """Send recordings; transcripts and answers are shown as they arrive.
 
-    The spoken answer to question.wav is written to question_response.wav
-    beside it, or to where -o says. Texts go to standard output, how it goes
-    to standard error. Of several recordings, one that fails stops no other;
-    the exit code is then 1, and --json prints one line for each.
+    The spoken answer to question.wav is written to question_response.wav in
+    the same folder, or to the file or folder of -o. Transcript and answer go
+    to stdout, progress to stderr. If one of several recordings fails, the
+    others are still processed and the exit code is 1; --json prints one line
+    for each.
     """
-    from cli.commands.run_batch import run_many  # not at the top: `--help` needs neither httpx nor rich
-
-    fields = given(language=language, voice=voice, system_prompt=system_prompt, conversation_id=conversation)
-    choices = Choices(url, key, play, as_json, keep)
-    if route is not Route.STT_LLM_TTS and (play or output is not None):
-        raise WrongUsage(f"There is nothing to hear with --route {route}: leave out -o and --play.")
-    if recordings == ["-"]:
-        _run_one(Recording(_standard_input(), route, fields), output, Path("response.wav"), choices, "-")
-    elif len(recordings) == 1:
-        path = readable(Path(recordings[0]))
-        _run_one(Recording(path, route, fields), output, beside(path), choices, recordings[0])
-    elif play:
-        raise WrongUsage("--play is for one recording.")
-    elif conversation is not None:
-        raise WrongUsage("--conversation is for one recording: of several at once, none would know of the others.")
-    elif "-" in recordings:
-        raise WrongUsage("Standard input can only be read alone.")
+    _check_options(recordings, output, question, route)
+    fields = question.request_fields()
+    if len(recordings) == 1:
+        _talk_one(recordings[0], fields, route, output, server)
     else:
-        places = of_each([Path(each) for each in recordings], output)
-        for each in {Path(each) for each in recordings} - set(places):
-            sys.stderr.write(f"{each} is left out: it is the answer to another of them.\n")
-        run_many({path: Recording(path, route, fields) for path in places}, places, choices, jobs)
+        _talk_many(recordings, fields, route, output, server, concurrency)
 
 
-def _run_one(recording: Recording, output: str | None, default: Path, choices: Choices, name: str) -> None:
+def _check_options(recordings: list[str], output: OutputOptions, question: QuestionOptions, route: Route) -> None:
+    if route is not Route.STT_LLM_TTS and (output.play or output.output is not None):
+        raise UsageError(f"With --route {route} there is no audio: leave out -o and --play.")
+    if len(recordings) == 1:
+        return
+    if output.play:
+        raise UsageError("--play works with one recording only.")
+    if question.conversation_id is not None:
+        raise UsageError("--conversation works with one recording only: recordings are processed at the same time.")
+    if _STDIN in recordings:
+        raise UsageError("Standard input cannot be combined with files.")
+
+
+def _talk_one(name: str, fields: dict[str, str], route: Route, output: OutputOptions, server: ServerOptions) -> None:
     from cli.commands.run_one import run_one  # not at the top: `--help` needs neither httpx nor rich
 
-    place = chosen(output, default) if recording.is_spoken else default
-    run_one(recording, choices, lambda _job_id: place, file=name)
+    if name == _STDIN:
+        request = RecordingRequest(_read_stdin(), route, fields)
+        default = Path("response.wav")
+    else:
+        path = require_readable(Path(name))
+        request = RecordingRequest(path, route, fields)
+        default = default_output(path)
+    answer_path = resolve_output(output.output, default) if request.has_audio_answer else default
+    run_one(request, output, server, lambda _job_id: answer_path, file=name)
 
 
-def _standard_input() -> bytes:
+def _talk_many(
+    names: list[str],
+    fields: dict[str, str],
+    route: Route,
+    output: OutputOptions,
+    server: ServerOptions,
+    concurrency: int,
+) -> None:
+    from cli.commands.run_batch import run_batch  # not at the top: `--help` needs neither httpx nor rich
+
+    paths = [Path(name) for name in names]
+    answer_paths = output_paths(paths, output.output)
+    for path in dict.fromkeys(paths):
+        if path not in answer_paths:
+            sys.stderr.write(f"{path} is skipped: it is the answer to another recording.\n")
+    requests = {path: RecordingRequest(path, route, fields) for path in answer_paths}
+    run_batch(requests, answer_paths, output, server, concurrency)
+
+
+def _read_stdin() -> bytes:
     if sys.stdin.isatty():
-        raise WrongUsage("Standard input is this terminal: send a recording into it, or name a file.")
+        raise UsageError("Standard input is a terminal: redirect a recording to it, or name a file.")
     return sys.stdin.buffer.read()

@@ -1,16 +1,17 @@
-"""`cascade watch`: how the queues stand, live."""
+"""`cascade watch`: show the queues live."""
 
 from typing import Annotated
 
 import typer
 
-from cli.settings import Key, Url
+from cli.commands.options import ServerOptions, with_options
 
-Every = Annotated[float, typer.Option(min=0.2, help="How often to look, in seconds.")]
+Interval = Annotated[float, typer.Option("--every", min=0.2, help="How often to poll, in seconds.")]
 
 
-def watch(every: Every = 1.0, url: Url = None, key: Key = None) -> None:
-    """Show queues and workers, live, until Ctrl-C. Where standard output is no terminal, a line at a time."""
+@with_options
+def watch(*, interval_s: Interval = 1.0, server: ServerOptions) -> None:
+    """Show queues and workers, live, until Ctrl-C. Without a terminal, print one line for each poll."""
     from cli.commands.live_overview import show_live  # not at the top: `--help` needs neither httpx nor rich
 
-    show_live(url, key, every)
+    show_live(server.url, server.key, interval_s)

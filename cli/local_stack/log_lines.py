@@ -1,11 +1,12 @@
-"""One line of a process's output as one JSON object, whatever the process writes."""
+"""Conversion of a line of a process's output into log events, one JSON object each."""
 
 import json
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-#: The keys of every event: a line without them is not one of ours.
-_KEYS = {"time", "level", "service", "event"}
+#: The keys of every log event: a line without them is not one.
+_EVENT_KEYS = {"time", "level", "service", "event"}
 
 #: `7:M 27 Nov 2026 23:49:31.123 # Could not ...`, and `7:signal-handler (1795824230) Received ...`
 _REDIS = re.compile(r"\d+:[XCSM] (?P<time>\d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{3}) (?P<level>[.*#-]) (?P<message>.*)")
@@ -18,32 +19,48 @@ _SUPERVISOR = re.compile(r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) (?P<le
 _SUPERVISOR_TIME = "%Y-%m-%d %H:%M:%S,%f"
 _SUPERVISOR_LEVELS = {"DEBG": "debug", "INFO": "info", "WARN": "warning", "ERRO": "error", "CRIT": "critical"}
 
-
-#: How many places of a line are tried for the beginning of an event.
-_MOST_BEGINNINGS = 10
+#: How many `{"` of a line are tried as the beginning of an event.
+_MAX_ATTEMPTS = 10
 
 
 def json_lines(line: bytes, service: str) -> list[bytes]:
-    """`line` as it is if it is an event of ours, else as the message of an event.
+    """Return `line` unchanged if it is a log event, else as the message of one.
 
-    C code that prints half a line has an event of its process behind it: that becomes a line of its own.
+    Where C code has printed text without a line feed, the next event of the process follows it in the same line. They
+    become two lines.
     """
     begin = line.find(b'{"')
-    for _ in range(_MOST_BEGINNINGS):
+    for _ in range(_MAX_ATTEMPTS):
         if begin < 0:
             break
         if _is_event(line[begin:]):
-            return [_wrapped(line[:begin], service), line[begin:]] if begin else [line]
+            return [_wrap_line(line[:begin], service), line[begin:]] if begin else [line]
         begin = line.find(b'{"', begin + 1)
-    return [_wrapped(line, service)]
+    return [_wrap_line(line, service)]
 
 
-def _wrapped(line: bytes, service: str) -> bytes:
+@dataclass(frozen=True)
+class _ParsedLine:
+    event: str
+    written_at: datetime
+    level: str
+    message: str
+
+
+def _wrap_line(line: bytes, service: str) -> bytes:
     text = line.decode(errors="backslashreplace")
-    event, moment, level, message = _read_redis(text) or _read_supervisor(text) or _plain(text)
-    time = moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    wrapped = {"event": event, "message": message, "service": service, "level": level, "time": time}
-    return json.dumps(wrapped, ensure_ascii=False).encode()
+    parsed = _parse_redis(text) or _parse_supervisor(text)
+    if parsed is None:
+        parsed = _ParsedLine("output_line", datetime.now(UTC), "warning", text)
+    time = parsed.written_at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    event = {
+        "event": parsed.event,
+        "message": parsed.message,
+        "service": service,
+        "level": parsed.level,
+        "time": time,
+    }
+    return json.dumps(event, ensure_ascii=False).encode()
 
 
 def _is_event(line: bytes) -> bool:
@@ -51,34 +68,28 @@ def _is_event(line: bytes) -> bool:
         content = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    return isinstance(content, dict) and content.keys() >= _KEYS
+    return isinstance(content, dict) and content.keys() >= _EVENT_KEYS
 
 
-_Parts = tuple[str, datetime, str, str]
+def _parse_redis(text: str) -> _ParsedLine | None:
+    if match := _REDIS_SIGNAL.fullmatch(text):
+        written_at = datetime.fromtimestamp(int(match["time"]), UTC)
+        return _ParsedLine("redis_message", written_at, "info", match["message"])
+    if (match := _REDIS.fullmatch(text)) and (local_time := _parse_time(match["time"], _REDIS_TIME)):
+        return _ParsedLine("redis_message", local_time, _REDIS_LEVELS[match["level"]], match["message"])
+    return None
 
 
-def _read_redis(text: str) -> _Parts | None:
-    if found := _REDIS_SIGNAL.fullmatch(text):
-        return "redis_message", datetime.fromtimestamp(int(found["time"]), UTC), "info", found["message"]
-    found = _REDIS.fullmatch(text)
-    moment = _moment(found["time"], _REDIS_TIME) if found else None
-    return ("redis_message", moment, _REDIS_LEVELS[found["level"]], found["message"]) if found and moment else None
+def _parse_supervisor(text: str) -> _ParsedLine | None:
+    if (match := _SUPERVISOR.fullmatch(text)) and (local_time := _parse_time(match["time"], _SUPERVISOR_TIME)):
+        level = _SUPERVISOR_LEVELS.get(match["level"], "info")
+        return _ParsedLine("supervisor_message", local_time, level, match["message"])
+    return None
 
 
-def _read_supervisor(text: str) -> _Parts | None:
-    found = _SUPERVISOR.fullmatch(text)
-    moment = _moment(found["time"], _SUPERVISOR_TIME) if found else None
-    level = _SUPERVISOR_LEVELS.get(found["level"], "info") if found else ""
-    return ("supervisor_message", moment, level, found["message"]) if found and moment else None
-
-
-def _plain(text: str) -> _Parts:
-    return "output_line", datetime.now(UTC), "warning", text
-
-
-def _moment(text: str, form: str) -> datetime | None:
-    """A local time, as both servers write it."""
+def _parse_time(text: str, time_format: str) -> datetime | None:
+    """Parse a local time, which is what both servers write; None if there is no such time."""
     try:
-        return datetime.strptime(text, form)
+        return datetime.strptime(text, time_format)
     except ValueError:
         return None

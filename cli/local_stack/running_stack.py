@@ -1,20 +1,27 @@
-"""Where a stack that was started with `cascade up` can be found."""
+"""The address of a stack that `cascade up` has started, kept in a file for the other commands."""
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-from cli.local_stack.stack import Stack
-
 _FILE = "stack.json"
 
 
+@dataclass(frozen=True)
+class Stack:
+    """A running stack."""
+
+    url: str
+    data_dir: Path
+
+
 @contextmanager
-def announced(stack: Stack) -> Iterator[None]:
-    """Leave word of the stack in its data folder for as long as the block lasts."""
+def publish_stack_url(stack: Stack) -> Iterator[None]:
+    """Write the stack's address to its data folder, and remove it when the block ends."""
     path = stack.data_dir / _FILE
     path.write_text(json.dumps({"url": stack.url}))
     try:
@@ -23,8 +30,8 @@ def announced(stack: Stack) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def find_running(data_dir: Path) -> Stack | None:
-    """The stack that was announced in `data_dir`, if it still answers."""
+def find_running_stack(data_dir: Path) -> Stack | None:
+    """The stack whose address is in `data_dir`; None if there is none, or it does not respond."""
     try:
         url = json.loads((data_dir / _FILE).read_text())["url"]
         httpx.get(f"{url}/healthz", timeout=2).raise_for_status()

@@ -1,4 +1,4 @@
-"""One job on a terminal: what was heard and answered on standard output, how it goes on standard error."""
+"""One job on a terminal: transcript and answer on standard output, progress on standard error."""
 
 import sys
 from types import TracebackType
@@ -9,31 +9,38 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from cli.client.job_events import Event
-from cli.terminal.escape import plain_text
-from cli.terminal.progress import Progress
+from cli.client.job_events import JobEvent
+from cli.terminal.escape import escape_text
+from cli.terminal.progress import JobProgress
 from shared.queue.events import RestartedEvent, StageDoneEvent, TextEvent, TranscriptEvent
 
-_LABEL = "{:10}"
+TRANSCRIPT_LABEL = "Transcript:"
+ANSWER_LABEL = "Answer:"
+WAV_LABEL = "WAV:"
+AUDIO_LABEL = "Audio:"
+
+_LABEL_WIDTH = 12
 
 
-class View:
+class JobView:
     """Use as a context manager.
 
-    On a terminal the answer is shown as it comes. Elsewhere it is written once it is certain, so that a file never
-    holds one that was begun anew. With `is_quiet` nothing of the job is shown, only what went wrong.
+    On a terminal the answer is shown as it grows. Elsewhere it is written once it is complete, so that a file never
+    holds an answer that was restarted. With `is_quiet` only notes are shown.
     """
 
-    def __init__(self, *, is_quiet: bool = False, is_heard: bool = True, has_labels: bool = False) -> None:
-        """`is_heard` where the question was spoken: what was typed is not told back."""
-        self._out, self._err = Console(highlight=False), Console(stderr=True, highlight=False)
-        self._is_quiet, self._is_heard = is_quiet, is_heard
-        self._has_labels = has_labels or self._out.is_terminal
-        self._progress = Progress()
-        self._shown = ""
+    def __init__(self, *, is_quiet: bool = False, shows_transcript: bool = True, has_labels: bool = False) -> None:
+        """`shows_transcript` is False for a question that the user has typed."""
+        self._stdout = Console(highlight=False)
+        self._stderr = Console(stderr=True, highlight=False)
+        self._is_quiet = is_quiet
+        self._shows_transcript = shows_transcript
+        self._has_labels = has_labels or self._stdout.is_terminal
+        self._progress = JobProgress()
+        self._shown_activity = ""
         self._live: Live | None = None
         self._answer = ""
-        self._is_written = False
+        self._is_answer_written = False
         self._is_line_open = False
 
     def __enter__(self) -> Self:
@@ -45,81 +52,84 @@ class View:
         self._end_line()
 
     def note(self, message: str) -> None:
-        """Tell something beside the answer, even if quiet."""
+        """Print a message on standard error, even if quiet."""
         self._end_line()
-        self._err.print(Text(plain_text(message), "dim"), soft_wrap=True)
+        self._stderr.print(Text(escape_text(message), "dim"), soft_wrap=True)
 
-    def show(self, event: Event) -> None:
-        """Show what an event tells."""
-        notice = self._progress.follow(event)
+    def show(self, event: JobEvent) -> None:
+        """Show an event of the job."""
+        notice = self._progress.update(event)
         if self._is_quiet:
             return
         match event.name:
-            case TranscriptEvent.name if self._is_heard:
-                self._write("heard", str(event.data.get("text", "")))
+            case TranscriptEvent.name if self._shows_transcript:
+                self._write(TRANSCRIPT_LABEL, str(event.data.get("text", "")))
             case TextEvent.name:
-                self._add(str(event.data.get("text", "")))
+                self._append_answer(str(event.data.get("text", "")))
             case RestartedEvent.name:
-                self._answer, self._is_written = "", False
+                self._answer = ""
+                self._is_answer_written = False
             case StageDoneEvent.name if event.data.get("stage") == "llm":
                 self._write_answer()
         if notice:
             self.note(notice)
-        self._show_progress()
+        self._show_activity()
 
     def finish(self, job: dict[str, Any]) -> None:
-        """Show what has not been shown yet of a job that is complete."""
+        """Show the parts of a completed job that have not been shown yet."""
         if not self._is_quiet:
             self._write_answer()
         self._end_line()
 
-    def result(self, label: str, words: str) -> None:
-        """Tell what has become of it."""
+    def result(self, label: str, text: str) -> None:
+        """Print a labelled line on standard error."""
         if not self._is_quiet:
             self._end_line()
-            self._err.print(Text.assemble((_LABEL.format(label), "bold"), plain_text(words)), soft_wrap=True)
+            self._stderr.print(Text.assemble(format_label(label), escape_text(text)), soft_wrap=True)
 
-    def _add(self, text: str) -> None:
-        begins, self._answer = not self._answer, self._answer + text
-        if self._out.is_terminal:
+    def _append_answer(self, text: str) -> None:
+        is_first = not self._answer
+        self._answer += text
+        if self._stdout.is_terminal:
             self._stop_spinner()
-            if begins:
-                self._print_label("answered")
-            sys.stdout.write(plain_text(text))
+            if is_first:
+                self._print_label(ANSWER_LABEL)
+            sys.stdout.write(escape_text(text))
             sys.stdout.flush()
             self._is_line_open = True
 
     def _write_answer(self) -> None:
-        if self._answer and not self._is_written:
-            self._is_written = True
-            if self._out.is_terminal:
+        if self._answer and not self._is_answer_written:
+            self._is_answer_written = True
+            if self._stdout.is_terminal:
                 self._end_line()
             else:
-                self._write("answered", self._answer)
+                self._write(ANSWER_LABEL, self._answer)
 
     def _write(self, label: str, text: str) -> None:
         self._end_line()
         self._print_label(label)
-        sys.stdout.write(f"{plain_text(text)}\n")
+        sys.stdout.write(f"{escape_text(text)}\n")
         sys.stdout.flush()
 
     def _print_label(self, label: str) -> None:
         if self._has_labels:
-            self._out.print(Text(_LABEL.format(label), "bold"), end="")
+            self._stdout.print(format_label(label), end="")
 
-    def _show_progress(self) -> None:
-        words = self._progress.words
-        if self._is_line_open or (words == self._shown and (self._live or not self._err.is_terminal)):
+    def _show_activity(self) -> None:
+        activity = self._progress.activity
+        is_shown = activity == self._shown_activity and (self._live or not self._stderr.is_terminal)
+        if self._is_line_open or is_shown:
             return
-        self._shown = words
-        if not self._err.is_terminal:
-            self._err.print(Text(plain_text(words)), soft_wrap=True)
+        self._shown_activity = activity
+        if not self._stderr.is_terminal:
+            self._stderr.print(Text(escape_text(activity)), soft_wrap=True)
         elif self._live:
-            self._live.update(_spinner(words))
+            self._live.update(_spinner(activity))
         else:
-            # Standard output may be a file, and is never what a spinner goes to.
+            # Without redirection: standard output may be a file, and the spinner must not get into it.
             self._live = Live(
-                _spinner(words), console=self._err, transient=True, redirect_stdout=False, redirect_stderr=False
+                _spinner(activity), console=self._stderr, transient=True, redirect_stdout=False, redirect_stderr=False
             )
             self._live.start()
 
@@ -136,5 +146,10 @@ class View:
             self._live = None
 
 
-def _spinner(words: str) -> Spinner:
-    return Spinner("dots", Text(plain_text(words)))
+def format_label(label: str) -> Text:
+    """The label of a line, in bold and padded so that the texts behind the labels are aligned."""
+    return Text(label.ljust(_LABEL_WIDTH), "bold")
+
+
+def _spinner(activity: str) -> Spinner:
+    return Spinner("dots", Text(escape_text(activity)))

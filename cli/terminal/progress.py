@@ -1,8 +1,8 @@
-"""How a job stands, in words."""
+"""The progress of a job, in words."""
 
 from typing import Any
 
-from cli.client.job_events import Event
+from cli.client.job_events import JobEvent
 from shared.queue.events import (
     PositionEvent,
     ProcessingEvent,
@@ -12,44 +12,44 @@ from shared.queue.events import (
     StageDoneEvent,
 )
 
-#: What a stage does, while it does it.
-WORK = {"stt": "recognizing speech", "llm": "answering", "tts": "speaking"}
+_ACTIVITIES = {"stt": "transcribing", "llm": "generating the answer", "tts": "synthesizing speech"}
 
 
-class Progress:
-    """Where a job is, as its events tell."""
+class JobProgress:
+    """A job's current activity, derived from its events."""
 
     def __init__(self) -> None:
-        self.words = "waiting"
+        self.activity = "waiting"
         self.stages_done = 0
 
-    def follow(self, event: Event) -> str | None:
-        """Take in an event; what it is that the user must be told of, if there is anything."""
+    def update(self, event: JobEvent) -> str | None:
+        """Take an event into account. Return a notice for the user, if there is one."""
         data = event.data
         match event.name:
             case PositionEvent.name:
-                self.words = _position(data)
+                self.activity = _position(data)
             case ProcessingEvent.name:
-                self.words = _work(data)
+                self.activity = _activity(data)
             case StageDoneEvent.name:
                 self.stages_done += 1
             case RetryingEvent.name:
                 delay_ms = data.get("delay_ms")
-                after = f" in {delay_ms / 1000:.1f} s" if isinstance(delay_ms, int | float) else ""
-                return f"{_work(data)} did not succeed ({data.get('code')}): it is tried again{after}"
+                delay = f" in {delay_ms / 1000:.1f} s" if isinstance(delay_ms, int | float) else ""
+                return f"{_activity(data)} failed ({data.get('code')}); retrying{delay}"
             case RestartedEvent.name:
-                return "the answer begins anew: what came of it so far does not count"
+                return "the answer was restarted; the text so far is discarded"
             case RevivedEvent.name:
-                return "somebody has it tried again"
+                return "the failed job is being retried by an operator"
         return None
 
 
-def _work(data: dict[str, Any]) -> str:
+def _activity(data: dict[str, Any]) -> str:
     stage = str(data.get("stage"))
-    return WORK.get(stage, stage)
+    return _ACTIVITIES.get(stage, stage)
 
 
 def _position(data: dict[str, Any]) -> str:
-    ahead, wait_s = data.get("ahead"), data.get("wait_s")
-    before = f"waiting, {ahead} before it" if ahead else "waiting, it is next"
-    return f"{before}, about {wait_s:.0f} s" if isinstance(wait_s, int | float) and wait_s >= 1 else before
+    ahead = data.get("ahead")
+    wait_s = data.get("wait_s")
+    position = f"waiting: {ahead} ahead" if ahead else "waiting: next in line"
+    return f"{position}, about {wait_s:.0f} s" if isinstance(wait_s, int | float) and wait_s >= 1 else position

@@ -1,13 +1,11 @@
-"""Looking after a running stack with the `cascade` command."""
+"""The commands that operate a running stack: `queues` and `dead`."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support.cli_process import run_command
 from support.redis_server import RedisServer
 from support.services import ServiceProcesses
 
@@ -16,7 +14,7 @@ pytestmark = pytest.mark.redis
 
 @pytest.fixture
 def services(own_redis: RedisServer, tmp_path: Path) -> Iterator[ServiceProcesses]:
-    """A stack whose recognizer gives up at once when it is slow."""
+    """A stack whose speech recognition times out after 0.3 s and is not retried."""
     data_dir = tmp_path / "volume"
     data_dir.mkdir()
     services = ServiceProcesses(own_redis.url, data_dir, STT_TIMEOUT_S="0.3", STT_TIMEOUT_RATIO="0", MAX_ATTEMPTS="1")
@@ -26,63 +24,56 @@ def services(own_redis: RedisServer, tmp_path: Path) -> Iterator[ServiceProcesse
     services.stop()
 
 
-def cascade(services: ServiceProcesses, *words: str, **settings: str) -> tuple[int, str]:
-    """The command's exit status, and what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "cli", *words],
-        env=os.environ | {"CASCADE_URL": services.url, "COLUMNS": "200"} | settings,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+def cascade(services: ServiceProcesses, *arguments: str, **settings: str) -> tuple[int, str]:
+    """Run the command and return its exit code and its output."""
+    code, out, err = run_command(services, services.data_dir, *arguments, **settings)
+    return code, out + err
 
 
-def test_a_job_that_failed_is_found_and_tried_again(services):
-    """Its reason is listed, and once that has passed, the job completes from the stage that failed."""
+def test_failed_job_is_listed_and_retried(services):
+    """`dead list` shows a failed job's error, and `dead retry` completes the job once the cause is gone."""
     services.delay("stt", 30)
     job_id = services.upload()
     assert services.wait_until_ended(job_id)["status"] == "failed"
-    _, listed = cascade(services, "dead", "list")
-    assert job_id in listed
-    assert "engine_timeout" in listed
-    _, shown = cascade(services, "dead", "show", job_id)
-    assert f"stt:{job_id}" in shown
+    _, list_output = cascade(services, "dead", "list")
+    assert job_id in list_output
+    assert "engine_timeout" in list_output
+    _, letter_output = cascade(services, "dead", "show", job_id)
+    assert f"stt:{job_id}" in letter_output
 
     services.delay("stt", 0)
-    assert cascade(services, "dead", "retry", job_id) == (0, f"{job_id} is on its way again.\n")
+    assert cascade(services, "dead", "retry", job_id) == (0, f"Job {job_id} will be retried.\n")
     assert services.wait_until_ended(job_id)["status"] == "completed"
-    assert cascade(services, "dead", "list") == (0, "Nothing was set aside.\n")
-    status, refused = cascade(services, "dead", "retry", job_id)
-    assert (status, "Only a job that has failed" in refused) == (4, True)
+    assert cascade(services, "dead", "list") == (0, "There are no dead letters.\n")
+    code, output = cascade(services, "dead", "retry", job_id)
+    assert (code, "Only a failed job can be retried" in output) == (4, True)
 
 
-def test_what_failed_is_dropped_by_name_or_altogether(services):
-    """After that it cannot be tried again."""
+def test_purged_jobs_cannot_be_retried(services):
+    """`dead purge` deletes the dead letters of one job or of all, and those jobs cannot be retried."""
     services.delay("stt", 30)
     jobs = [services.upload() for _ in range(2)]
     for job_id in jobs:
         assert services.wait_until_ended(job_id)["status"] == "failed"
-    assert cascade(services, "dead", "purge", jobs[0]) == (0, "1 tasks dropped.\n")
-    assert cascade(services, "dead", "purge") == (2, "cascade: Name a job, or say --all.\n")
-    assert cascade(services, "dead", "purge", "--all") == (0, "1 tasks dropped.\n")
-    status, refused = cascade(services, "dead", "retry", jobs[1])
-    assert (status, "has been erased" in refused) == (4, True)
+    assert cascade(services, "dead", "purge", jobs[0]) == (0, "Deleted 1 dead letter.\n")
+    assert cascade(services, "dead", "purge") == (2, "cascade: Name a job, or use --all.\n")
+    assert cascade(services, "dead", "purge", "--all") == (0, "Deleted 1 dead letter.\n")
+    code, output = cascade(services, "dead", "retry", jobs[1])
+    assert (code, "has been erased" in output) == (4, True)
 
 
-def test_the_queues_are_shown(services):
-    """What waits and who works, at one look."""
+def test_queues_shows_stages_and_workers(services):
+    """`queues` shows each stage, the workers' engines and the number of active jobs."""
     services.delay("tts", 1)
     services.wait_until_started(services.upload(), "tts")
-    status, shown = cascade(services, "queues")
-    assert status == 0
-    for word in ("stt", "llm", "tts", "slow", "1 jobs live"):
-        assert word in shown
+    code, output = cascade(services, "queues")
+    assert code == 0
+    for word in ("stt", "llm", "tts", "slow", "jobs: 1 active"):
+        assert word in output
 
 
-def test_a_job_s_id_is_listed_whole_where_there_is_little_room(services):
-    """As in a pipe: it is what the other commands want."""
+def test_job_id_is_not_truncated_in_a_narrow_list(services):
+    """`dead list` prints whole job ids even in 80 columns, since the other commands take them."""
     services.delay("stt", 30)
     job_id = services.upload()
     assert services.wait_until_ended(job_id)["status"] == "failed"
@@ -90,16 +81,16 @@ def test_a_job_s_id_is_listed_whole_where_there_is_little_room(services):
 
 
 @pytest.mark.parametrize(("job", "code"), [("no-such-job", 4), ("a\nb", 4), ("../queues", 4), ("", 2)])
-def test_what_is_no_job_is_told(services, job, code):
-    """In a sentence."""
-    status, told = cascade(services, "dead", "show", job)
-    assert (status, "Traceback" in told) == (code, False)
-    assert told.startswith("cascade: ")
+def test_unknown_job_is_reported(services, job, code):
+    """An unknown or malformed job id is reported in a sentence, without a traceback."""
+    actual_code, output = cascade(services, "dead", "show", job)
+    assert (actual_code, "Traceback" in output) == (code, False)
+    assert output.startswith("cascade: ")
 
 
-def test_a_server_that_is_not_there_is_told(tmp_path):
-    """With what to do about it."""
+def test_absent_server_is_reported(tmp_path):
+    """If no server runs, `queues` exits with 3 and says how to start one."""
     services = ServiceProcesses("redis://127.0.0.1:1/0", tmp_path)
-    status, told = cascade(services, "queues")
+    code, output = cascade(services, "queues")
     services.client.close()
-    assert (status, "cascade up" in told, "Traceback" in told) == (3, True, False)
+    assert (code, "cascade up" in output, "Traceback" in output) == (3, True, False)

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -19,19 +18,20 @@ import pytest
 from redis import AuthenticationError, Redis
 
 from support.services import QUESTION
+from support.wait import wait_until
 
 pytestmark = pytest.mark.redis
 
 SENTENCE = QUESTION.with_suffix(".txt").read_text().strip()
 
 
-def command(*words: str, data_dir: Path, log: Path | None = None, **settings: str) -> subprocess.Popen[str]:
-    """The running command. `log` takes its standard error, which else goes where standard output goes."""
-    chosen = ("STT_", "LLM_", "TTS_", "GEMINI_", "OPENAI_")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(chosen)}
+def start_command(*arguments: str, data_dir: Path, log: Path | None = None, **settings: str) -> subprocess.Popen[str]:
+    """Start the command. Its standard error is appended to `log`, else merged with its standard output."""
+    engine_settings = ("STT_", "LLM_", "TTS_", "GEMINI_", "OPENAI_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(engine_settings)}
     with log.open("ab") if log else nullcontext(subprocess.STDOUT) as stderr:
         return subprocess.Popen(
-            [sys.executable, "-m", "cli", *words],
+            [sys.executable, "-m", "cli", *arguments],
             env=environment | {"DATA_DIR": str(data_dir), "COLUMNS": "200"} | settings,
             cwd=data_dir.parent,
             stdout=subprocess.PIPE,
@@ -42,42 +42,42 @@ def command(*words: str, data_dir: Path, log: Path | None = None, **settings: st
 
 @contextmanager
 def stack(
-    data_dir: Path, *words: str, log: Path | None = None, **settings: str
+    data_dir: Path, *arguments: str, log: Path | None = None, **settings: str
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`cascade up`, with the address that it prints."""
-    up = command("up", *words, data_dir=data_dir, log=log, **settings)
+    """Run `cascade up`; yield the address that it prints, and its process."""
+    up = start_command("up", *arguments, data_dir=data_dir, log=log, **settings)
     try:
         assert up.stdout is not None
-        printed = []
+        lines = []
         for line in up.stdout:
-            printed.append(line)
-            if found := re.search(r"Ready at (http://\S+)", line):
+            lines.append(line)
+            if match := re.search(r"Ready at (http://\S+)", line):
                 break
         else:
-            pytest.fail("".join(printed))
-        yield found[1], up
+            pytest.fail("".join(lines))
+        yield match[1], up
     finally:
         up.send_signal(signal.SIGINT)
         up.communicate(timeout=60)
 
 
-def test_the_demonstration_shows_a_question_and_its_answer(tmp_path):
-    """Heard to the word, answered, spoken audibly, and everything is stopped afterwards."""
+def test_demo_prints_transcript_answer_and_wav(tmp_path):
+    """The demo transcribes the question to the word, answers it, writes the WAV, and stops all its processes."""
     data_dir = tmp_path / "volume"
-    demo = command("demo", data_dir=data_dir)
-    printed, _ = demo.communicate(timeout=110)
-    assert demo.returncode == 0, printed
-    assert re.search(rf"heard +{SENTENCE}\n", printed)
-    assert re.search(r"answered +.*twelve", printed)
-    assert "pocketsphinx (en-us)" in printed
+    demo = start_command("demo", data_dir=data_dir)
+    output, _ = demo.communicate(timeout=110)
+    assert demo.returncode == 0, output
+    assert re.search(rf"Transcript: {SENTENCE}\n", output)
+    assert re.search(r"Answer: +.*twelve", output)
+    assert "pocketsphinx (en-us)" in output
     [answer] = (data_dir / "output").glob("*_response.wav")
-    assert str(answer) in printed
+    assert f"WAV:        {answer} (" in output
     with wave.open(str(answer)) as file:
         assert file.getnframes() / file.getframerate() > 1
-    assert not [process for process in psutil.process_iter(["cwd"]) if _is_of(process, tmp_path)]
+    assert not [process for process in psutil.process_iter(["cwd"]) if _runs_in(process, tmp_path)]
 
 
-def _is_of(process: psutil.Process, folder: Path) -> bool:
+def _runs_in(process: psutil.Process, folder: Path) -> bool:
     return Path(process.info["cwd"] or "/").is_relative_to(folder)
 
 
@@ -86,26 +86,25 @@ def processes(up: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def worker(up: subprocess.Popen[str], name: str, *, other_than: int = 0) -> psutil.Process:
-    """The process that runs a worker's module, once there is one."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+    """Wait until a process other than `other_than` runs the worker's module, and return it."""
+
+    def find() -> psutil.Process | None:
         for process in processes(up):
-            with suppress(psutil.Error):  # it ended meanwhile
+            with suppress(psutil.Error):  # the process has ended meanwhile
                 if process.cmdline()[-2:] == ["-m", name] and process.pid != other_than:
                     return process
-        time.sleep(0.1)
-    pytest.fail(f"{name} does not run")
+        return None
+
+    return wait_until(find, poll_s=0.1)
 
 
 def wait_until_ready(url: str) -> None:
-    deadline = time.monotonic() + 60
-    while httpx.get(f"{url}/readyz").status_code != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_until(lambda: httpx.get(f"{url}/readyz").status_code == 200, timeout_s=60, poll_s=0.2)
 
 
-#: What every Python process runs first: the LLM worker ends when it is told, as by an exception that nobody caught.
-DIES_WHEN_TOLD = """
+#: A `sitecustomize.py`, which every Python process runs first: the LLM worker exits with status 1 when a file `die`
+#: appears.
+EXIT_ON_REQUEST = """
 import os, sys, threading, time
 
 def watch():
@@ -119,9 +118,9 @@ if "llm_worker" in sys.orig_argv:
 """
 
 
-def test_a_worker_that_ends_unexpectedly_is_started_again(tmp_path):
-    """An exit status of 1, as Python gives for an exception that nobody caught, is no reason to stay away."""
-    (tmp_path / "sitecustomize.py").write_text(DIES_WHEN_TOLD)
+def test_worker_that_exits_with_an_error_is_restarted(tmp_path):
+    """A worker that exits with status 1, as Python does after an uncaught exception, is restarted."""
+    (tmp_path / "sitecustomize.py").write_text(EXIT_ON_REQUEST)
     with stack(tmp_path / "volume", PYTHONPATH=str(tmp_path)) as (url, up):
         first = worker(up, "llm_worker")
         (tmp_path / "die").touch()
@@ -130,26 +129,26 @@ def test_a_worker_that_ends_unexpectedly_is_started_again(tmp_path):
         wait_until_ready(url)
 
 
-def test_a_worker_that_is_killed_is_started_again(tmp_path):
-    """The stack mends itself, and the demonstration uses it where it runs."""
+def test_killed_worker_is_restarted(tmp_path):
+    """A killed worker is restarted; `demo` uses the running stack, and a second `up` is refused."""
     data_dir = tmp_path / "volume"
     with stack(data_dir) as (url, up):
         first = worker(up, "stt_worker")
         first.kill()
         worker(up, "stt_worker", other_than=first.pid)
         wait_until_ready(url)
-        demo = command("demo", data_dir=data_dir)
-        printed, _ = demo.communicate(timeout=110)
-        assert f"Using the stack at {url}" in printed
-        assert SENTENCE in printed
+        demo = start_command("demo", data_dir=data_dir)
+        output, _ = demo.communicate(timeout=110)
+        assert f"Using the stack at {url}" in output
+        assert SENTENCE in output
 
-        second = command("up", data_dir=data_dir)
-        printed, _ = second.communicate(timeout=60)
-        assert (second.returncode, "running already" in printed) == (1, True)
+        second = start_command("up", data_dir=data_dir)
+        output, _ = second.communicate(timeout=60)
+        assert (second.returncode, "already running" in output) == (1, True)
     assert not (data_dir / "stack.json").exists()
 
 
-#: What every Python process runs first: each service prints text without an end of line, as C libraries do, and warns.
+#: A `sitecustomize.py`: each service prints text without a line feed, as C libraries do, and warns.
 PRINTS_TEXT = """
 import os, sys, threading, time, warnings
 
@@ -166,9 +165,9 @@ if sys.argv[:1] == ["-m"] and any(name in sys.orig_argv for name in ("api", "stt
 """
 
 
-def test_every_line_of_the_log_is_a_json_object_across_crashes_and_restarts(tmp_path):
-    """With all processes writing at once, some of it plain text, a worker killed and the stack started a second time,
-    each line of the log is one JSON object with the keys that ours have, and the first run's lines are still there."""
+def test_log_lines_are_json_objects_across_crashes_and_restarts(tmp_path):
+    """Each line of the log is one JSON object with the keys of an event while all processes write, some of them plain
+    text, a worker is killed and the stack is started a second time; the lines of the first run are kept."""
     log, data_dir = tmp_path / "up.log", tmp_path / "volume"
     (tmp_path / "sitecustomize.py").write_text(PRINTS_TEXT)
     first_run = b""
@@ -193,13 +192,13 @@ def test_every_line_of_the_log_is_a_json_object_across_crashes_and_restarts(tmp_
         ("api", "job_accepted"),
         ("stt-worker", "worker_ready"),
         ("stt-worker", "output_line"),
-        ("tts-worker", "task_committed"),
+        ("tts-worker", "task_finished"),
         ("supervisor", "supervisor_message"),
     }
 
 
-def test_nobody_else_on_the_machine_can_read_the_queue(tmp_path):
-    """Redis asks for a password, and no list of processes shows it."""
+def test_redis_requires_a_password_that_no_process_list_shows(tmp_path):
+    """Other users of the machine cannot read the queue: Redis requires a password, and no process list shows it."""
     with stack(tmp_path / "volume") as (_, up):
         [server] = [process for process in processes(up) if process.name() == "redis-server"]
         [port] = {socket.laddr.port for socket in server.net_connections("tcp") if socket.status == psutil.CONN_LISTEN}
@@ -212,40 +211,40 @@ def test_nobody_else_on_the_machine_can_read_the_queue(tmp_path):
         assert password not in shown
 
 
-def test_a_taken_port_is_told(tmp_path):
-    """A port that was asked for is not changed silently."""
+def test_taken_port_is_reported(tmp_path):
+    """`up --port` fails if the port is taken, and does not use another one."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        up = command("up", "--port", port, data_dir=tmp_path / "volume")
-        printed, _ = up.communicate(timeout=60)
+        up = start_command("up", "--port", port, data_dir=tmp_path / "volume")
+        output, _ = up.communicate(timeout=60)
     assert up.returncode == 1
-    assert f"Port {port} is taken" in printed
+    assert f"Port {port} is taken" in output
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         pytest.param({"STT_ENGINE": "nonsense"}, "Set STT_ENGINE to one of", id="unknown engine"),
         pytest.param({"STT_MAX_AUDIO_S": "long"}, "Correct STT_MAX_AUDIO_S in the environment", id="not a number"),
     ],
 )
-def test_a_worker_that_cannot_start_ends_the_start(tmp_path, settings, told):
-    """The line that names the variable is shown, and nothing is left running."""
-    up = command("up", data_dir=tmp_path / "volume", **settings)
-    printed, _ = up.communicate(timeout=100)
+def test_wrong_worker_setting_ends_the_start(tmp_path, settings, message):
+    """If a worker's setting is wrong, `up` prints which one, exits with 1, and leaves no process running."""
+    up = start_command("up", data_dir=tmp_path / "volume", **settings)
+    output, _ = up.communicate(timeout=100)
     assert up.returncode == 1
-    assert told in printed
-    assert "stt-worker could not start" in printed
-    assert "Traceback" not in printed
-    assert not [process for process in psutil.process_iter(["cwd"]) if _is_of(process, tmp_path)]
+    assert message in output
+    assert "stt-worker could not start" in output
+    assert "Traceback" not in output
+    assert not [process for process in psutil.process_iter(["cwd"]) if _runs_in(process, tmp_path)]
 
 
-def test_a_worker_that_crashes_whenever_it_starts_ends_the_start(tmp_path):
-    """It is not started again and again."""
+def test_worker_that_crashes_at_every_start_ends_the_start(tmp_path):
+    """If a worker crashes whenever it starts, `up` exits with 1 instead of restarting it forever."""
     (tmp_path / "sitecustomize.py").write_text("import sys\nif 'llm_worker' in sys.orig_argv: raise SystemExit(1)\n")
-    up = command("up", data_dir=tmp_path / "volume", PYTHONPATH=str(tmp_path))
-    printed, _ = up.communicate(timeout=100)
+    up = start_command("up", data_dir=tmp_path / "volume", PYTHONPATH=str(tmp_path))
+    output, _ = up.communicate(timeout=100)
     assert up.returncode == 1
-    assert "llm-worker could not start" in printed
+    assert "llm-worker could not start" in output

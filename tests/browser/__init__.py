@@ -1,1 +1,1 @@
-"""The page, used in a browser."""
+"""Tests of the page in a real browser."""

@@ -9,19 +9,20 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, Playwright
 
-#: Never downloaded.
+#: The system's browser. Tests download none.
 CHROMIUM = shutil.which("chromium")
 
 _RATE_HZ = 48_000
 
-#: The fake device begins when the page asks for it, and the recorder a little later.
+#: Silence before the question: the fake device starts when the page opens it, and the recorder a little later.
 _LEAD_S = 0.4
 
 
-def microphone(question: Path, folder: Path) -> Path:
-    """The question as the fake device wants it: 48 kHz, with silence before it."""
+def make_microphone_file(question: Path, folder: Path) -> Path:
+    """Write the question as the fake microphone requires it: at 48 kHz, after some silence. Return the file."""
     with wave.open(str(question)) as file:
-        rate_hz, data = file.getframerate(), file.readframes(file.getnframes())
+        rate_hz = file.getframerate()
+        data = file.readframes(file.getnframes())
     samples = np.frombuffer(data, np.int16)
     times = np.arange(0, samples.size / rate_hz, 1 / _RATE_HZ)
     resampled = np.interp(times, np.arange(samples.size) / rate_hz, samples).astype(np.int16)
@@ -34,18 +35,18 @@ def microphone(question: Path, folder: Path) -> Path:
     return path
 
 
-def with_microphone(playing: Path) -> list[str]:
-    """What makes Chromium hear a file, and ask nobody whether it may."""
+def microphone_arguments(recording: Path) -> list[str]:
+    """Arguments with which Chromium's microphone plays a file, and permission is granted without a dialog."""
     return [
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
-        f"--use-file-for-fake-audio-capture={playing}%noloop",
+        f"--use-file-for-fake-audio-capture={recording}%noloop",
     ]
 
 
 @contextmanager
 def chromium(playwright: Playwright, *arguments: str) -> Iterator[Browser]:
-    """The browser, without a window."""
+    """Run the browser without a window."""
     browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *arguments])
     yield browser
     browser.close()

@@ -1,4 +1,4 @@
-"""The page in a browser, in front of a real stack."""
+"""Fixtures: Chromium with a fake microphone, and real stacks that serve the page."""
 
 import importlib.util
 import shutil
@@ -17,7 +17,7 @@ from support.services import QUESTION, ServiceProcesses
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Playwright
 
-LISTENING = Path(__file__).with_name("listening.js")
+AUDIO_PROBE = Path(__file__).with_name("audio_probe.js")
 
 EMBEDDED = {"STT_ENGINE": "pocketsphinx", "TTS_ENGINE": "espeak", "LLM_ENGINE": "offline"}
 
@@ -31,36 +31,35 @@ def playwright() -> Iterator["Playwright"]:
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=90_000)
-    with (
-        sync_playwright() as playwright
-    ):  # an event loop runs until it is left: no test of another folder could have one
+    # Its event loop runs as long as the fixture: with a wider scope no other test could run one.
+    with sync_playwright() as playwright:
         yield playwright
 
 
 @pytest.fixture(scope="package")
 def browser(playwright: "Playwright", tmp_path_factory: pytest.TempPathFactory) -> Iterator["Browser"]:
-    """With a microphone into which the question is spoken whenever it is opened."""
-    from browser.chromium import chromium, microphone, with_microphone
+    """A browser whose microphone plays the question whenever it is opened."""
+    from browser.chromium import chromium, make_microphone_file, microphone_arguments
 
-    playing = microphone(QUESTION, tmp_path_factory.mktemp("microphone"))
-    with chromium(playwright, *with_microphone(playing)) as browser:
+    recording = make_microphone_file(QUESTION, tmp_path_factory.mktemp("microphone"))
+    with chromium(playwright, *microphone_arguments(recording)) as browser:
         yield browser
 
 
 @pytest.fixture(scope="package")
-def redis_for_pages(playwright: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(next(iter(redis_binaries().values())), tmp_path_factory.mktemp("redis-for-pages"))
+def page_redis(playwright: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(next(iter(redis_binaries().values())), tmp_path_factory.mktemp("page-redis"))
     server.start()
     yield server
     server.kill()
 
 
 @pytest.fixture(scope="package")
-def embedded(redis_for_pages: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcesses]:
-    """A stack that needs no key and no download."""
+def embedded(page_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcesses]:
+    """A stack whose engines need no key and no download."""
     data_dir = tmp_path_factory.mktemp("embedded") / "volume"
     data_dir.mkdir()
-    services = ServiceProcesses(redis_for_pages.url, data_dir, **EMBEDDED, RATE_LIMIT="off")
+    services = ServiceProcesses(page_redis.url, data_dir, **EMBEDDED, RATE_LIMIT="off")
     services.start()
     services.wait_until_ready()
     yield services
@@ -69,14 +68,14 @@ def embedded(redis_for_pages: RedisServer, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="package")
 def model(playwright: object) -> Iterator[OpenAiServer]:
-    """The server of a language model that answers as a test wants, when it wants."""
+    """A language model's server whose answers and delays a test scripts."""
     with OpenAiServer("") as server:
         yield server
 
 
 @pytest.fixture(scope="package")
-def with_model(model: OpenAiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcesses]:
-    folder = tmp_path_factory.mktemp("modelled")
+def model_stack(model: OpenAiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcesses]:
+    folder = tmp_path_factory.mktemp("scripted")
     for name in ("redis", "volume"):
         (folder / name).mkdir()
     redis = RedisServer(next(iter(redis_binaries().values())), folder / "redis")
@@ -89,12 +88,12 @@ def with_model(model: OpenAiServer, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def modelled(with_model: ServiceProcesses) -> ServiceProcesses:
-    """A stack with that language model, whole again, whoever of it has been killed before."""
-    if dead := {"api", "stt", "llm", "tts"} - with_model.processes.keys():
-        with_model.start(*dead)
-    with_model.wait_until_ready()
-    return with_model
+def scripted(model_stack: ServiceProcesses) -> ServiceProcesses:
+    """A stack with the scripted language model. Processes that an earlier test has killed are started again."""
+    if dead := {"api", "stt", "llm", "tts"} - model_stack.processes.keys():
+        model_stack.start(*dead)
+    model_stack.wait_until_ready()
+    return model_stack
 
 
 Visit = Callable[..., "Page"]
@@ -102,24 +101,24 @@ Visit = Callable[..., "Page"]
 
 @pytest.fixture
 def visit(browser: "Browser") -> Iterator[Visit]:
-    """Opens the page of a stack, with an ear on its sound. What the page's scripts fail with fails the test."""
+    """A function that opens a stack's page with the audio probe. Errors of the page's scripts fail the test."""
     failures: list[str] = []
-    with ExitStack() as opened:
+    with ExitStack() as contexts:
 
         def open_page(
-            services: ServiceProcesses, at: str = "/", browser: "Browser" = browser, **context: Any
+            services: ServiceProcesses, path: str = "/", browser: "Browser" = browser, **context: Any
         ) -> "Page":
-            page = opened.enter_context(browser.new_context(**context)).new_page()
-            page.add_init_script(path=LISTENING)
+            page = contexts.enter_context(browser.new_context(**context)).new_page()
+            page.add_init_script(path=AUDIO_PROBE)
             page.on("pageerror", lambda error: failures.append(str(error)))
-            page.on("console", lambda message: failures.append(message.text) if is_ours(message) else None)
-            page.goto(services.url + at)
+            page.on("console", lambda message: failures.append(message.text) if is_script_error(message) else None)
+            page.goto(services.url + path)
             return page
 
         yield open_page
     assert not failures
 
 
-def is_ours(message: Any) -> bool:
-    """Whether it is the page that complains, and not the browser about an answer that a test meant to be bad."""
+def is_script_error(message: Any) -> bool:
+    """True for an error of the page's scripts, false for the browser's messages about failed requests."""
     return message.type == "error" and "Failed to load resource" not in message.text

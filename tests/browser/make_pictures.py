@@ -1,6 +1,6 @@
-"""Draws the pictures of the page that the documentation shows: PYTHONPATH=tests python -m browser.make_pictures.
+"""Write the documentation's screenshots of the page: PYTHONPATH=tests python -m browser.make_pictures.
 
-Everything in them is real but the language model: a server beside it sends a written answer at the pace of a small one.
+Everything in them is real except the language model: a local server sends scripted answers at the rate of a small one.
 """
 
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from browser.chromium import chromium, microphone, with_microphone
+from browser.chromium import chromium, make_microphone_file, microphone_arguments
 from fakes import openai_server as openai
 from fakes.openai_server import OpenAiServer, Pause, Step
 from support.redis_server import RedisServer, redis_binaries
@@ -28,14 +28,14 @@ SKY = (
 )
 
 
-def pictures(url: str, playing: Path) -> None:
-    with sync_playwright() as playwright, chromium(playwright, *with_microphone(playing)) as browser:
+def take_screenshots(url: str, recording: Path) -> None:
+    with sync_playwright() as playwright, chromium(playwright, *microphone_arguments(recording)) as browser:
         page = browser.new_page(viewport={"width": 860, "height": 1040}, device_scale_factor=1.4)
         page.goto(url)
-        page.click("#say")
-        expect(page.locator("#state")).to_have_text(re.compile("Recording, [3-9] s"))
-        page.click("#say")
-        until_heard(page, 1)
+        page.click("#record")
+        expect(page.locator("#record-status")).to_have_text(re.compile("Recording, [3-9] s"))
+        page.click("#record")
+        wait_until_played(page, 1)
         page.fill("#text", "Why is the sky blue?")
         page.keyboard.press("Enter")
         expect(page.locator(".turn").nth(1).get_by_role("button", name="Save")).to_be_visible(timeout=60_000)
@@ -45,26 +45,26 @@ def pictures(url: str, playing: Path) -> None:
         page.emulate_media(color_scheme="dark")
         page.wait_for_timeout(300)
         page.screenshot(path=PICTURES / "page-dark.png")
-        page.click("#to-system")
+        page.click("#system-link")
         page.wait_for_timeout(6500)
         page.screenshot(path=PICTURES / "page-system.png")
         page.emulate_media(color_scheme="light")
         page.set_viewport_size({"width": 360, "height": 780})
-        page.click("#to-talk")
-        until_heard(page, 2)
+        page.click("#talk-link")
+        wait_until_played(page, 2)
         page.wait_for_timeout(500)
         page.mouse.wheel(0, 5000)
         page.wait_for_timeout(500)
         page.screenshot(path=PICTURES / "page-phone.png")
 
 
-def until_heard(page: Page, turns: int) -> None:
+def wait_until_played(page: Page, turns: int) -> None:
     expect(page.get_by_role("button", name="Save")).to_have_count(turns)
     expect(page.locator("#stop")).to_be_disabled(timeout=60_000)
 
 
-def written(text: str) -> list[str | Step]:
-    """Word by word, as a model sends it."""
+def split_words(text: str) -> list[str | Step]:
+    """The text word by word, with a pause after each, as a language model streams it."""
     words = text.split(" ")
     return [step for word in words[:-1] for step in (f"{word} ", Pause(0.04))] + [words[-1]]
 
@@ -73,10 +73,11 @@ def main() -> None:
     expect.set_options(timeout=120_000)
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, OpenAiServer("") as model:
-        volume, redis_dir = Path(folder) / "volume", Path(folder) / "redis"
+        volume = Path(folder) / "volume"
+        redis_dir = Path(folder) / "redis"
         volume.mkdir()
         redis_dir.mkdir()
-        model.reply_with(openai.answer(*written(SUM)), openai.answer(*written(SKY)))
+        model.reply_with(openai.answer(*split_words(SUM)), openai.answer(*split_words(SKY)))
         redis = RedisServer(next(iter(redis_binaries().values())), redis_dir)
         redis.start()
         engines = {"STT_ENGINE": "pocketsphinx", "TTS_ENGINE": "espeak", "LLM_ENGINE": "openai"}
@@ -85,7 +86,7 @@ def main() -> None:
         try:
             services.start()
             services.wait_until_ready()
-            pictures(services.url, microphone(QUESTION, Path(folder)))
+            take_screenshots(services.url, make_microphone_file(QUESTION, Path(folder)))
         finally:
             services.stop()
             redis.kill()

@@ -1,4 +1,4 @@
-"""How the page fits, and its second view."""
+"""The system view, and the layout on phones."""
 
 from typing import TYPE_CHECKING
 
@@ -12,35 +12,37 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.redis]
 
 
-def test_the_system_is_shown_as_it_changes(visit: "Visit", modelled: ServiceProcesses) -> None:
-    """Stages, workers and readiness; a worker that goes is missed within seconds, and what waits for it is counted."""
+def test_system_view_follows_the_stack(visit: "Visit", scripted: ServiceProcesses) -> None:
+    """The system view shows stages and workers; a killed worker disappears and its waiting task is counted."""
     from playwright.sync_api import expect
 
-    page = visit(modelled, at="/#system")
-    expect(page.locator("#ready")).to_have_text("Everything is ready.")
-    expect(page.locator(".stage h3")).to_contain_text(["Hearing", "Thinking", "Speaking"])
+    page = visit(scripted, path="/#system")
+    expect(page.locator("#system-status")).to_have_text("All stages are ready.")
+    expect(page.locator(".stage h3")).to_contain_text(["Speech to text", "Language model", "Text to speech"])
     expect(page.locator("#workers tbody tr")).to_have_count(3)
     expect(page.locator("#workers")).to_contain_text("pocketsphinx")
-    modelled.kill("stt")
-    modelled.upload()
+    scripted.kill("stt")
+    scripted.upload()
     expect(page.locator("#workers tbody tr")).to_have_count(2)
-    expect(page.locator(".stage.stt .big")).to_contain_text("1waiting")
-    expect(page.locator("#ready")).to_contain_text("Nobody works for speech recognition")
-    expect(page.locator("#counts")).to_contain_text("jobs under way1")
+    expect(page.locator(".stage.stt .waiting-count")).to_contain_text("1waiting")
+    expect(page.locator("#system-status")).to_contain_text("No worker is running for speech to text")
+    expect(page.locator("#counts")).to_contain_text("active jobs1")
 
 
-@pytest.mark.parametrize("at", ["/", "/#system"], ids=["talk", "system"])
+@pytest.mark.parametrize("path", ["/", "/#system"], ids=["talk", "system"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone(visit: "Visit", embedded: ServiceProcesses, at: str, scheme: str) -> None:
-    """At 360 pixels nothing sticks out, and nothing is too small for a finger."""
+def test_page_fits_a_phone(visit: "Visit", embedded: ServiceProcesses, path: str, scheme: str) -> None:
+    """At a width of 360 pixels nothing overflows, and every button is at least 24 pixels wide and high."""
     from playwright.sync_api import expect
 
-    page = visit(embedded, at=at, viewport={"width": 360, "height": 740}, color_scheme=scheme, reduced_motion="reduce")
-    if at == "/":
+    page = visit(
+        embedded, path=path, viewport={"width": 360, "height": 740}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    if path == "/":
         page.fill("#text", "A question with averyveryveryveryveryveryveryverylongwordthatisnotbroken?")
         page.keyboard.press("Enter")
         expect(page.locator(".waterfall")).to_be_visible()
-        page.click("#adjust")
+        page.click("#preferences-toggle")
     else:
         expect(page.locator(".stage")).to_have_count(3)
     assert page.evaluate("document.documentElement.scrollWidth") == 360

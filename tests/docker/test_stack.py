@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from docker.stack import SERVICES, Stack, clean_environment, compose_command, inspect, run
-from support.cli_process import ANSWER, SENTENCE, done
+from support.cli_process import ANSWER, SENTENCE, run_command
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]  # the first test builds the images
 
@@ -46,7 +46,7 @@ def test_answer_is_on_the_host_and_owned_by_the_user(stack: Stack) -> None:
 def test_command_on_the_host_uses_the_containers(stack: Stack, tmp_path: Path) -> None:
     """The command on the host reaches the containers through the API, and writes the answer next to the question."""
     shutil.copy(QUESTION, tmp_path)
-    code, out, err = done(stack, tmp_path, "talk", "question.wav")
+    code, out, err = run_command(stack, tmp_path, "talk", "question.wav")
     assert (code, out) == (0, f"{SENTENCE}\n{ANSWER}\n"), err
     with wave.open(str(tmp_path / "question_response.wav")) as audio:
         assert audio.getnframes() / audio.getframerate() > 0.5

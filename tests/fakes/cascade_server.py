@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 that speaks as ours does, and does as it is told: one job, whose events break off or go on."""
+"""A scripted Cascade server on 127.0.0.1, with one job whose events can break off or wait."""
 
 import json
 import ssl
@@ -12,16 +12,16 @@ from urllib.parse import parse_qs, urlsplit
 
 from fakes.model_server import Cut, Gate, Reply, html_reply, json_reply
 
-JOB = "3f2b8c1e9d4a4f6f8b7a6c5d4e3f2a1b"
-ACCEPTED = {
+JOB_ID = "3f2b8c1e9d4a4f6f8b7a6c5d4e3f2a1b"
+ACCEPTED_JOB = {
     "message": "Accepted.",
-    "job_id": JOB,
+    "job_id": JOB_ID,
     "status_url": "http://127.0.0.1:9/",
     "audio_url": "x",
     "events_url": "x",
 }
-DONE = {
-    "job_id": JOB,
+COMPLETED_JOB = {
+    "job_id": JOB_ID,
     "status": "completed",
     "transcript": "how much is it",
     "response": "It is twelve.",
@@ -32,8 +32,8 @@ DONE = {
 
 
 @dataclass
-class Received:
-    """One request, as it came."""
+class ReceivedRequest:
+    """One request to the server."""
 
     method: str
     path: str
@@ -47,26 +47,26 @@ class Received:
 
 
 class CascadeServer:
-    """Use as a context manager. Unless told otherwise it accepts everything, and the job completes at once."""
+    """Use as a context manager. Unless `on` sets other replies, it accepts everything and the job completes at once."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self.received: list[Received] = []
+        self.received: list[ReceivedRequest] = []
         self._replies: dict[tuple[str, str], deque[Reply]] = defaultdict(deque)
-        self._told = threading.Condition()
+        self._request_added = threading.Condition()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def handle(self) -> None:
-                with suppress(OSError):  # the client went away
+                with suppress(OSError):  # the client has disconnected
                     super().handle()
 
             def log_message(self, *_: object) -> None:
                 pass
 
             def do_GET(self) -> None:
-                server._answer(self)
+                server._reply(self)
 
             do_POST = do_DELETE = do_GET  # noqa: N815 - named by http.server
 
@@ -75,30 +75,30 @@ class CascadeServer:
         if tls:
             self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._http.server_port}"
-        self.on("POST", "/transcribe", json_reply(202, ACCEPTED))
-        self.on("POST", "/ask", json_reply(202, ACCEPTED))
-        self.on("POST", "/speak", json_reply(202, ACCEPTED))
+        self.on("POST", "/transcribe", json_reply(202, ACCEPTED_JOB))
+        self.on("POST", "/ask", json_reply(202, ACCEPTED_JOB))
+        self.on("POST", "/speak", json_reply(202, ACCEPTED_JOB))
         self.on("GET", "/queues", json_reply(200, {"stages": {}, "live": 0, "delayed": 0, "dead": 0, "workers": []}))
-        self.on("GET", f"/events/{JOB}", events(*ANSWER))
-        self.on("GET", f"/status/{JOB}", json_reply(200, DONE))
-        self.on("GET", f"/audio/{JOB}", Reply((b"RIFF whole",), headers={"content-type": "audio/wav"}))
-        self.on("DELETE", f"/jobs/{JOB}", Reply(status=204))
+        self.on("GET", f"/events/{JOB_ID}", event_stream(*ANSWER_EVENTS))
+        self.on("GET", f"/status/{JOB_ID}", json_reply(200, COMPLETED_JOB))
+        self.on("GET", f"/audio/{JOB_ID}", Reply((b"RIFF whole",), headers={"content-type": "audio/wav"}))
+        self.on("DELETE", f"/jobs/{JOB_ID}", Reply(status=204))
 
     def on(self, method: str, path: str, *replies: Reply) -> None:
-        """What to reply to each such request; the last is repeated for all that follow."""
+        """Set the replies to such requests, in order; the last one is repeated."""
         self._replies[method, path] = deque(replies)
 
     def replies(self, method: str, path: str) -> list[Reply]:
-        """What such requests are going to be replied."""
+        """The replies to the next such requests."""
         return list(self._replies[method, path])
 
-    def requests(self, method: str, path: str) -> list[Received]:
-        return [each for each in self.received if (each.method, each.path) == (method, path)]
+    def requests(self, method: str, path: str) -> list[ReceivedRequest]:
+        return [request for request in self.received if (request.method, request.path) == (method, path)]
 
-    def until(self, method: str, path: str, *, times: int = 1) -> None:
-        """Until so many such requests have come."""
-        with self._told:
-            assert self._told.wait_for(lambda: len(self.requests(method, path)) >= times, 30), self.received
+    def wait_for_requests(self, method: str, path: str, count: int = 1) -> None:
+        """Wait until `count` such requests have arrived."""
+        with self._request_added:
+            assert self._request_added.wait_for(lambda: len(self.requests(method, path)) >= count, 30), self.received
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,))
@@ -110,19 +110,19 @@ class CascadeServer:
         self._thread.join()
         self._http.server_close()
 
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def _reply(self, handler: BaseHTTPRequestHandler) -> None:
         address = urlsplit(handler.path)
-        body = _body(handler)
+        body = _read_body(handler)
         headers = {name.lower(): value for name, value in handler.headers.items()}
-        with self._told:
-            self.received.append(Received(handler.command, address.path, parse_qs(address.query), headers, body))
+        with self._request_added:
+            self.received.append(ReceivedRequest(handler.command, address.path, parse_qs(address.query), headers, body))
             replies = self._replies[handler.command, address.path]
             reply = html_reply(404) if not replies else replies.popleft() if len(replies) > 1 else replies[0]
-            self._told.notify_all()
-        _send(handler, reply)
+            self._request_added.notify_all()
+        _send_reply(handler, reply)
 
 
-def _body(handler: BaseHTTPRequestHandler) -> bytes:
+def _read_body(handler: BaseHTTPRequestHandler) -> bytes:
     if handler.headers.get("transfer-encoding") != "chunked":
         return handler.rfile.read(int(handler.headers.get("content-length", "0")))
     body = b""
@@ -132,9 +132,9 @@ def _body(handler: BaseHTTPRequestHandler) -> bytes:
     return body
 
 
-def _send(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
+def _send_reply(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
     steps = deque(reply.steps)
-    while steps and isinstance(steps[0], Gate):  # the headers wait as well
+    while steps and isinstance(steps[0], Gate):  # the headers wait, too
         assert steps.popleft().event.wait(60)
     if steps and isinstance(steps[0], Cut):
         handler.close_connection = True
@@ -160,34 +160,34 @@ def _send(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
         handler.wfile.write(b"0\r\n\r\n")
 
 
-def event(number: int, name: str, **data: object) -> bytes:
-    """One event, with the id that says its place."""
+def sse_event(number: int, name: str, **data: object) -> bytes:
+    """A server-sent event with the id `number`-0."""
     return f"id: {number}-0\nevent: {name}\ndata: {json.dumps(data)}\n\n".encode()
 
 
-def events(*steps: bytes | Gate | Cut) -> Reply:
-    """What follows a job: the events, with a sign of life behind each as ours gives when there is nothing else."""
+def event_stream(*steps: bytes | Gate | Cut) -> Reply:
+    """The reply to a request for a job's events, with a ping after each event."""
     return Reply(tuple(step + b": ping\n\n" if isinstance(step, bytes) else step for step in steps))
 
 
-def problem(status: int, code: str, detail: str, **headers: str) -> Reply:
-    """A refusal. A header's `_` stands for `-`."""
+def problem_reply(status: int, code: str, detail: str, **headers: str) -> Reply:
+    """A refusal as problem+json. In the names of headers `_` stands for `-`."""
     body = {"type": "about:blank", "title": "", "status": status, "detail": detail, "code": code}
     return json_reply(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
-ANSWER = (
-    event(1, "pending"),
-    event(2, "processing", stage="stt", attempt=1),
-    event(3, "transcript", text="how much is it", language="en"),
-    event(4, "stage_done", stage="stt"),
-    event(5, "processing", stage="llm", attempt=1),
-    event(6, "text", text="It is"),
-    event(7, "text", text=" twelve."),
-    event(8, "stage_done", stage="llm"),
-    event(9, "processing", stage="tts", attempt=1),
-    event(10, "segment", index=0, duration_s=1.5, url="http://127.0.0.1:9/"),
-    event(11, "completed"),
+ANSWER_EVENTS = (
+    sse_event(1, "pending"),
+    sse_event(2, "processing", stage="stt", attempt=1),
+    sse_event(3, "transcript", text="how much is it", language="en"),
+    sse_event(4, "stage_done", stage="stt"),
+    sse_event(5, "processing", stage="llm", attempt=1),
+    sse_event(6, "text", text="It is"),
+    sse_event(7, "text", text=" twelve."),
+    sse_event(8, "stage_done", stage="llm"),
+    sse_event(9, "processing", stage="tts", attempt=1),
+    sse_event(10, "segment", index=0, duration_s=1.5, url="http://127.0.0.1:9/"),
+    sse_event(11, "completed"),
 )
 
 __all__ = ["Cut", "Gate", "Reply", "html_reply", "json_reply"]

@@ -1,4 +1,4 @@
-"""The command beside a running stack."""
+"""The `cascade` command as a process, for tests against a running stack."""
 
 import os
 import subprocess
@@ -11,17 +11,20 @@ from support.services import QUESTION
 SENTENCE = QUESTION.with_suffix(".txt").read_text().strip()
 ANSWER = "Seven plus five is twelve."
 
+_TIMEOUT_S = 100
+
 
 class Server(Protocol):
-    """However it runs."""
+    """A running stack, whether its processes are local or in containers."""
 
     url: str
 
 
-def command(server: Server, folder: Path, *words: str) -> "subprocess.Popen[str]":
+def start_command(server: Server, folder: Path, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
+    """Start the command in a folder, with `settings` as additional environment variables."""
     return subprocess.Popen(
-        [sys.executable, "-m", "cli", *words],
-        env=os.environ | {"CASCADE_URL": server.url, "COLUMNS": "200"},
+        [sys.executable, "-m", "cli", *arguments],
+        env=os.environ | {"CASCADE_URL": server.url, "COLUMNS": "200"} | settings,
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -29,8 +32,8 @@ def command(server: Server, folder: Path, *words: str) -> "subprocess.Popen[str]
     )
 
 
-def done(server: Server, folder: Path, *words: str) -> tuple[int, str, str]:
-    """The command's exit code, and what it printed."""
-    process = command(server, folder, *words)
-    out, err = process.communicate(timeout=100)
+def run_command(server: Server, folder: Path, *arguments: str, **settings: str) -> tuple[int, str, str]:
+    """Run the command, and return its exit code, its standard output and its standard error."""
+    process = start_command(server, folder, *arguments, **settings)
+    out, err = process.communicate(timeout=_TIMEOUT_S)
     return process.returncode, out, err

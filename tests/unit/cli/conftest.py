@@ -1,4 +1,4 @@
-"""The command against a server that does as it is told."""
+"""Fixtures that run the `cascade` command against a scripted server."""
 
 import os
 import signal
@@ -16,8 +16,8 @@ from fakes.cascade_server import CascadeServer
 
 
 @dataclass
-class Done:
-    """What a command has left behind."""
+class CommandResult:
+    """The exit code and the output of a command that has ended."""
 
     code: int
     out: str
@@ -32,8 +32,8 @@ def server() -> Iterator[CascadeServer]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the command is run, with a recording in it."""
-    folder = tmp_path / "here"
+    """The folder in which the command runs, with a recording in it."""
+    folder = tmp_path / "current"
     folder.mkdir()
     (folder / "question.wav").write_bytes(b"RIFF question")
     monkeypatch.chdir(folder)
@@ -43,18 +43,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def cascade(
     server: CascadeServer, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Done]]:
-    """Runs the command in this process."""
+) -> Iterator[Callable[..., CommandResult]]:
+    """A function that runs the command in this process."""
     monkeypatch.setenv("CASCADE_URL", server.url)
     monkeypatch.setenv("COLUMNS", "200")
     handler = signal.getsignal(signal.SIGTERM)
 
-    def run(*words: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["cascade", *words])
-        with pytest.raises(SystemExit) as ended:
+    def run(*arguments: str) -> CommandResult:
+        monkeypatch.setattr(sys, "argv", ["cascade", *arguments])
+        with pytest.raises(SystemExit) as exit_info:
             cli.__main__.main()
-        code = ended.value.code
-        return Done(code if isinstance(code, int) else 0, *capsys.readouterr())
+        code = exit_info.value.code
+        return CommandResult(code if isinstance(code, int) else 0, *capsys.readouterr())
 
     yield run
     signal.signal(signal.SIGTERM, handler)
@@ -62,18 +62,16 @@ def cascade(
 
 @pytest.fixture
 def process(server: CascadeServer, folder: Path) -> Callable[..., "subprocess.Popen[str]"]:
-    """Starts the command as a process of its own, to be sent signals; ended with the test."""
-    started = []
+    """A function that starts the command as a process, which can receive signals. It is killed with the test."""
 
     @contextmanager
-    def start(*words: str, **options: object) -> Iterator["subprocess.Popen[str]"]:
+    def start(*arguments: str, **options: object) -> Iterator["subprocess.Popen[str]"]:
         root = str(Path(__file__).parents[3])
         environment = os.environ | {"CASCADE_URL": server.url, "COLUMNS": "200", "PYTHONPATH": root}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
         with subprocess.Popen(
-            [sys.executable, "-m", "cli", *words], env=environment, cwd=folder, text=True, **pipes
+            [sys.executable, "-m", "cli", *arguments], env=environment, cwd=folder, text=True, **pipes
         ) as command:
-            started.append(command)
             try:
                 yield command
             finally:

@@ -4,14 +4,22 @@ import io
 import json
 import sys
 
-from fakes.cascade_server import ANSWER, DONE, JOB, event, events, json_reply, problem
+from fakes.cascade_server import (
+    ANSWER_EVENTS,
+    COMPLETED_JOB,
+    JOB_ID,
+    event_stream,
+    json_reply,
+    problem_reply,
+    sse_event,
+)
 
 
-def test_an_answer_is_all_that_is_on_standard_output(cascade, server, folder):
-    """What was typed is not told back, and the sound lies in this folder under the job's id."""
-    about = ["--language", "en", "--voice", "amy", "--conversation", "k1", "--system-prompt", "Briefly."]
-    done = cascade("ask", "how much is it", *about, "--key", "secret")
-    assert (done.code, done.out) == (0, "It is twelve.\n")
+def test_ask_prints_only_the_answer_on_standard_output(cascade, server, folder):
+    """`cascade ask` prints the answer, not the question, and saves the WAV in the current folder under the job's id."""
+    options = ["--language", "en", "--voice", "amy", "--conversation", "k1", "--system-prompt", "Briefly."]
+    result = cascade("ask", "how much is it", *options, "--key", "secret")
+    assert (result.code, result.out) == (0, "It is twelve.\n")
     [sent] = server.requests("POST", "/ask")
     assert sent.json == {
         "text": "how much is it",
@@ -21,37 +29,37 @@ def test_an_answer_is_all_that_is_on_standard_output(cascade, server, folder):
         "system_prompt": "Briefly.",
     }
     assert sent.headers["authorization"] == "Bearer secret"
-    assert (folder / f"{JOB}_response.wav").read_bytes() == b"RIFF whole"
-    assert f"{JOB}_response.wav (1.5 s" in done.err
+    assert (folder / f"{JOB_ID}_response.wav").read_bytes() == b"RIFF whole"
+    assert f"{JOB_ID}_response.wav (1.5 s" in result.err
 
 
-def test_a_text_is_spoken(cascade, server, folder):
-    """There is nothing to be read, only to be heard."""
-    spoken = event(1, "pending"), event(2, "processing", stage="tts", attempt=1), event(3, "completed")
-    server.on("GET", f"/events/{JOB}", events(*spoken))
-    done = cascade("say", "Hello, you.", "-o", "hello.wav", "--language", "en")
-    assert (done.code, done.out) == (0, "")
+def test_say_synthesizes_a_text(cascade, server, folder):
+    """`cascade say` prints nothing on standard output and saves the WAV."""
+    steps = sse_event(1, "pending"), sse_event(2, "processing", stage="tts", attempt=1), sse_event(3, "completed")
+    server.on("GET", f"/events/{JOB_ID}", event_stream(*steps))
+    result = cascade("say", "Hello, you.", "-o", "hello.wav", "--language", "en")
+    assert (result.code, result.out) == (0, "")
     assert server.requests("POST", "/speak")[0].json == {"text": "Hello, you.", "language": "en"}
     assert (folder / "hello.wav").read_bytes() == b"RIFF whole"
 
 
 def test_standard_input_can_be_the_text(cascade, server, monkeypatch):
-    """`-` reads it; nothing but space is none."""
+    """`-` reads the text from standard input, and a text of spaces is a usage error."""
     monkeypatch.setattr(sys, "stdin", io.StringIO("From a file.\n"))
     assert cascade("say", "-").code == 0
     assert server.requests("POST", "/speak")[0].json == {"text": "From a file.\n"}
-    done = cascade("ask", "  ")
-    assert (done.code, "There is no text" in done.err) == (2, True)
+    result = cascade("ask", "  ")
+    assert (result.code, "The text is empty" in result.err) == (2, True)
 
 
-def test_the_codes_and_the_json_are_those_of_talk(cascade, server):
-    """Done, failed, refused, not reachable."""
-    done = cascade("ask", "x", "--json")
-    assert (done.code, json.loads(done.out)) == (0, DONE | {"saved_to": f"{JOB}_response.wav"})
+def test_exit_codes_and_json_are_those_of_talk(cascade, server):
+    """`ask` and `say` exit with 0 for a completed job, 1 if it was cancelled, 3 without a server, 4 if it refuses."""
+    result = cascade("ask", "x", "--json")
+    assert (result.code, json.loads(result.out)) == (0, COMPLETED_JOB | {"saved_to": f"{JOB_ID}_response.wav"})
     assert cascade("say", "x", "--url", "http://127.0.0.1:1").code == 3
-    server.on("POST", "/speak", problem(422, "invalid_request", "Too long."))
+    server.on("POST", "/speak", problem_reply(422, "invalid_request", "Too long."))
     assert cascade("say", "x").code == 4
-    server.on("GET", f"/events/{JOB}", events(*ANSWER[:2], event(3, "cancelled")))
-    server.on("GET", f"/status/{JOB}", json_reply(200, DONE | {"status": "cancelled", "error": None}))
-    done = cascade("ask", "x")
-    assert (done.code, "The job was cancelled." in done.err) == (1, True)
+    server.on("GET", f"/events/{JOB_ID}", event_stream(*ANSWER_EVENTS[:2], sse_event(3, "cancelled")))
+    server.on("GET", f"/status/{JOB_ID}", json_reply(200, COMPLETED_JOB | {"status": "cancelled", "error": None}))
+    result = cascade("ask", "x")
+    assert (result.code, "The job was cancelled." in result.err) == (1, True)

@@ -1,11 +1,11 @@
-"""What others have written, on a terminal."""
+"""Texts from others on a terminal."""
 
 import io
 
 import pytest
 from rich.console import Console
 
-from cli.terminal.escape import plain
+from cli.terminal.escape import escape
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,8 @@ from cli.terminal.escape import plain
         (None, ""),
     ],
 )
-def test_it_is_shown_and_not_obeyed(value: object, shown: str) -> None:
-    """Neither rich's own marks nor a terminal's mean anything in it."""
+def test_markup_and_control_characters_have_no_effect(value: object, shown: str) -> None:
+    """Rich's markup and emoji codes are shown as text, and control characters are escaped."""
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
-    console.print(plain(value), end="")
+    console.print(escape(value), end="")
     assert console.file.getvalue() == shown  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Lines of processes as JSON objects."""
+"""Conversion of output lines into JSON log events."""
 
 import json
 import time
@@ -14,8 +14,8 @@ def _in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     time.tzset()
 
 
-def test_an_event_of_a_service_passes_unchanged():
-    """A line that is an event already is not wrapped in another one."""
+def test_event_is_not_changed():
+    """A line that already is an event is not wrapped in another one."""
     line = b'{"event": "job_accepted", "level": "info", "time": "2026-11-27T23:49:31Z", "service": "api"}'
     assert json_lines(line, "api") == [line]
 
@@ -45,8 +45,8 @@ def test_an_event_of_a_service_passes_unchanged():
         ),
     ],
 )
-def test_a_server_s_line_keeps_its_time_and_level(line, expected):
-    """Redis's and supervisor's lines become events with the level and the time that they were written with."""
+def test_line_of_redis_or_supervisor_keeps_its_time_and_level(line, expected):
+    """A line of Redis or supervisor becomes an event with its own time and level."""
     [event] = map(json.loads, json_lines(line, "name"))
     assert (event["event"], event["level"], event["time"], event["message"]) == expected
 
@@ -56,22 +56,22 @@ def test_a_server_s_line_keeps_its_time_and_level(line, expected):
     [
         b"Segmentation fault",
         b'{"event": "half of a line, whose process was kil',
-        b'{"message": "an object without our keys"}',
+        b'{"message": "an object without the keys of an event"}',
         b"[1, 2]",
         b"half a line {}",
         b"not \xff UTF-8",
-        b"99:M 99 Nov 2026 23:49:31.123 # no such day",
+        b"99:M 99 Nov 2026 23:49:31.123 # impossible day",
     ],
 )
-def test_any_other_text_is_the_message_of_an_event(line):
-    """A line that is no event becomes one, with the name of its process."""
+def test_other_text_becomes_the_message_of_an_event(line):
+    """A line of plain or damaged text becomes an event with the name of its process."""
     [event] = map(json.loads, json_lines(line, "stt-worker"))
     assert (event["event"], event["service"], event["level"]) == ("output_line", "stt-worker", "warning")
     assert event["message"] == line.decode(errors="backslashreplace")
 
 
-def test_an_event_behind_half_a_line_of_text_is_a_line_of_its_own():
-    """Text without an end of line, as C code may print it, does not swallow the event that follows."""
+def test_event_after_text_without_line_feed_becomes_a_separate_line():
+    """An event that follows text without a line feed, as C code prints it, becomes a line of its own."""
     event = b'{"text": "{\\"", "event": "tick", "level": "info", "time": "", "service": "api"}'
     text, after = json_lines(b'loading {"model" ... ' + event, "api")
     assert json.loads(text)["message"] == 'loading {"model" ... '

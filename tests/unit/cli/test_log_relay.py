@@ -1,4 +1,4 @@
-"""The log of several processes."""
+"""The relay that merges the output of several processes into one log."""
 
 import json
 from collections import Counter
@@ -16,14 +16,14 @@ def event(service: str, number: int, text: str = "") -> bytes:
 
 
 def test_lines_of_several_writers_stay_whole(tmp_path):
-    """Each line arrives once, in one piece and in its writer's order, even one that is longer than a pipe holds."""
+    """Lines of several writers arrive once, whole and in each writer's order, even if longer than a pipe's buffer."""
     names = ["api", "redis", "stt-worker"]
 
     def write(name: str, path: Path) -> None:
         with path.open("wb", buffering=0) as pipe:
             for number in range(200):
                 line = event(name, number, "x" * (100_000 if number % 50 == 0 else number))
-                pipe.write(line[:7])  # the rest of it follows
+                pipe.write(line[:7])  # the rest of the line follows in a second write
                 pipe.write(line[7:])
 
     with (tmp_path / "log").open("ab") as log, LogRelay(tmp_path, names, log.fileno()) as relay:
@@ -32,14 +32,14 @@ def test_lines_of_several_writers_stay_whole(tmp_path):
             thread.start()
         for thread in threads:
             thread.join()
-    events = [json.loads(line) for line in (tmp_path / "log").read_bytes().splitlines()]
-    assert Counter(each["service"] for each in events) == dict.fromkeys(names, 200)
+    lines = [json.loads(line) for line in (tmp_path / "log").read_bytes().splitlines()]
+    assert Counter(line["service"] for line in lines) == dict.fromkeys(names, 200)
     for name in names:
-        assert [each["number"] for each in events if each["service"] == name] == list(range(200))
+        assert [line["number"] for line in lines if line["service"] == name] == list(range(200))
 
 
-def test_what_is_in_the_pipes_at_the_end_is_logged(tmp_path):
-    """A process's last words are logged, even without an end of line."""
+def test_output_left_in_the_pipes_is_logged_when_the_relay_stops(tmp_path):
+    """A process's last output is logged when the relay stops, even without a line feed."""
     with (
         (tmp_path / "log").open("ab") as log,
         LogRelay(tmp_path, ["api"], log.fileno()) as relay,
@@ -51,8 +51,8 @@ def test_what_is_in_the_pipes_at_the_end_is_logged(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_log_that_cannot_be_written_does_not_block_the_stack(tmp_path):
-    """Where the log's disk is full, the pipes are emptied nevertheless: a full one would block its process."""
+def test_unwritable_log_does_not_block_the_processes(tmp_path):
+    """The pipes are read even when the log's disk is full: a full pipe would block its process."""
     with (
         Path("/dev/full").open("wb") as full,
         LogRelay(tmp_path, ["api"], full.fileno()) as relay,

@@ -1,4 +1,4 @@
-"""`--play`: the answer is heard while it is being made."""
+"""`--play`: the answer is played while it is generated."""
 
 import io
 import sys
@@ -7,29 +7,42 @@ import wave
 
 import pytest
 
-from fakes.cascade_server import ANSWER, JOB, Cut, Gate, Reply, event, events, html_reply, problem
+from fakes.cascade_server import (
+    ANSWER_EVENTS,
+    JOB_ID,
+    Cut,
+    Gate,
+    Reply,
+    event_stream,
+    html_reply,
+    problem_reply,
+    sse_event,
+)
 
 
-class Broken(Exception):
-    """What the device raises."""
+class DeviceError(Exception):
+    """The exception of the fake device."""
 
 
-class Device:
-    """Stands for the sounddevice package and the device behind it."""
+class FakeDevice:
+    """A fake of the sounddevice package and the output device."""
 
-    PortAudioError = Broken
+    PortAudioError = DeviceError
 
     def __init__(self):
-        self.played, self.log = b"", []
-        self.is_there, self.breaks_after = True, 10**9
-        self.heard, self.may_go_on = threading.Event(), threading.Event()
-        self.may_go_on.set()
+        self.played = b""
+        self.log = []
+        self.is_present = True
+        self.fails_after = 10**9
+        self.has_played = threading.Event()
+        self.may_continue = threading.Event()
+        self.may_continue.set()
 
     def check_output_settings(self, **_):
-        if not self.is_there:
-            raise Broken
+        if not self.is_present:
+            raise DeviceError
 
-    def RawOutputStream(self, samplerate, channels, dtype):  # noqa: N802 - as there
+    def RawOutputStream(self, samplerate, channels, dtype):  # noqa: N802 - named by sounddevice
         assert (channels, dtype) == (1, "int16")
         self.log.append(samplerate)
         return self
@@ -38,11 +51,11 @@ class Device:
         self.log.append("start")
 
     def write(self, samples):
-        if len(self.played) >= self.breaks_after:
-            raise Broken
+        if len(self.played) >= self.fails_after:
+            raise DeviceError
         self.played += samples
-        self.heard.set()
-        assert self.may_go_on.wait(30)
+        self.has_played.set()
+        assert self.may_continue.wait(30)
 
     def stop(self):
         self.log.append("stop")
@@ -56,129 +69,147 @@ class Device:
 
 @pytest.fixture
 def device(monkeypatch):
-    device = Device()
+    device = FakeDevice()
     monkeypatch.setitem(sys.modules, "sounddevice", device)
     return device
 
 
-def wav(samples: bytes, rate_hz: int = 8000) -> Reply:
-    whole = io.BytesIO()
-    with wave.open(whole, "wb") as file:
+def wav_reply(samples: bytes, rate_hz: int = 8000) -> Reply:
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate_hz)
         file.writeframes(samples)
-    return Reply((whole.getvalue(),), headers={"content-type": "audio/wav"})
+    return Reply((buffer.getvalue(),), headers={"content-type": "audio/wav"})
 
 
-def piece(letter: bytes) -> bytes:
-    """Longer than what is handed to the device at once."""
+def samples_of(letter: bytes) -> bytes:
+    """The samples of a segment, longer than one write to the device."""
     return letter * 5000
 
 
-def segments(server, **letters: str) -> None:
-    for name, letter in letters.items():
-        server.on("GET", f"/audio/{JOB}/segments/{name[1:]}", wav(piece(letter.encode())))
+def serve_segments(server, letters: dict[int, bytes]) -> None:
+    for index, letter in letters.items():
+        server.on("GET", f"/audio/{JOB_ID}/segments/{index}", wav_reply(samples_of(letter)))
 
 
-def made(number: int, index: int) -> bytes:
-    return event(number, "segment", index=index, duration_s=1, url="http://127.0.0.1:9/")
+def segment_event(number: int, index: int) -> bytes:
+    return sse_event(number, "segment", index=index, duration_s=1, url="http://127.0.0.1:9/")
 
 
-DONE = event(20, "completed")
+COMPLETED = sse_event(20, "completed")
 
 
-def test_pieces_are_played_in_order(cascade, server, folder, device):
-    """Whatever the order in which they were made, to the end, and the file is written as well."""
-    segments(server, s0="a", s1="b", s2="c")
-    server.on("GET", f"/events/{JOB}", events(*ANSWER[:7], made(8, 1), made(9, 0), made(10, 2), DONE))
-    done = cascade("talk", "question.wav", "--play")
-    assert (done.code, done.out) == (0, "how much is it\nIt is twelve.\n")
-    assert device.played == piece(b"a") + piece(b"b") + piece(b"c")
+def test_segments_are_played_in_order(cascade, server, folder, device):
+    """Segments are played by their numbers, whatever the order of their events, and the file is written, too."""
+    serve_segments(server, {0: b"a", 1: b"b", 2: b"c"})
+    server.on(
+        "GET",
+        f"/events/{JOB_ID}",
+        event_stream(*ANSWER_EVENTS[:7], segment_event(8, 1), segment_event(9, 0), segment_event(10, 2), COMPLETED),
+    )
+    result = cascade("talk", "question.wav", "--play")
+    assert (result.code, result.out) == (0, "how much is it\nIt is twelve.\n")
+    assert device.played == samples_of(b"a") + samples_of(b"b") + samples_of(b"c")
     assert device.log == [8000, "start", "stop", "close"]
     assert (folder / "question_response.wav").exists()
 
 
-def test_it_is_heard_before_it_is_complete(cascade, server, device):
-    """The first piece does not wait for the last."""
-    segments(server, s0="a", s1="b")
-    server.on("GET", f"/events/{JOB}", events(made(1, 0), Gate(device.heard), made(2, 1), DONE))
+def test_playback_starts_before_the_answer_is_complete(cascade, server, device):
+    """The first segment is played before the last one exists."""
+    serve_segments(server, {0: b"a", 1: b"b"})
+    server.on(
+        "GET",
+        f"/events/{JOB_ID}",
+        event_stream(segment_event(1, 0), Gate(device.has_played), segment_event(2, 1), COMPLETED),
+    )
     assert cascade("say", "x", "--play").code == 0
-    assert device.played == piece(b"a") + piece(b"b")
+    assert device.played == samples_of(b"a") + samples_of(b"b")
 
 
-def test_an_answer_that_begins_anew_is_heard_anew(cascade, server, device):
-    """What came before is broken off, and not mixed with what counts."""
-    segments(server, s0="a", s1="b", s2="c", s3="d")
-    anew = event(3, "restarted", first=2), made(4, 3), made(5, 2)
-    server.on("GET", f"/events/{JOB}", events(made(1, 0), made(2, 1), Gate(device.heard), *anew, DONE))
-    device.may_go_on.clear()
+def test_restarted_answer_is_played_from_its_start(cascade, server, device):
+    """When the answer is restarted, the old segment stops and only the new segments are played."""
+    serve_segments(server, {0: b"a", 1: b"b", 2: b"c", 3: b"d"})
+    restart = sse_event(3, "restarted", first=2), segment_event(4, 3), segment_event(5, 2)
+    server.on(
+        "GET",
+        f"/events/{JOB_ID}",
+        event_stream(segment_event(1, 0), segment_event(2, 1), Gate(device.has_played), *restart, COMPLETED),
+    )
+    device.may_continue.clear()
 
-    def go_on():
-        server.until("GET", f"/audio/{JOB}/segments/2")  # it is known by now
-        device.may_go_on.set()
+    def release():
+        server.wait_for_requests("GET", f"/audio/{JOB_ID}/segments/2")  # the restart has been received by then
+        device.may_continue.set()
 
-    going_on = threading.Thread(target=go_on)
-    going_on.start()
-    done = cascade("ask", "x", "--play")
-    going_on.join()
-    assert (done.code, "the answer begins anew" in done.err) == (0, True)
-    assert device.played == b"a" * 1600 + piece(b"c") + piece(b"d")
+    releasing = threading.Thread(target=release)
+    releasing.start()
+    result = cascade("ask", "x", "--play")
+    releasing.join()
+    assert (result.code, "the answer was restarted" in result.err) == (0, True)
+    assert device.played == b"a" * 1600 + samples_of(b"c") + samples_of(b"d")
     assert device.log[:4] == [8000, "start", "abort", "close"]
 
 
-def test_nothing_is_written_that_was_only_to_be_heard(cascade, server, folder, device):
-    """`say --play` leaves no file behind; with -o it does."""
-    segments(server, s0="a")
+def test_play_writes_no_file_without_output_option(cascade, server, folder, device):
+    """`say --play` writes a file only with -o."""
+    serve_segments(server, {0: b"a"})
     assert cascade("say", "x", "--play").code == 0
     assert [path.name for path in folder.iterdir()] == ["question.wav"]
     assert cascade("say", "x", "--play", "-o", "x.wav").code == 0
     assert (folder / "x.wav").exists()
 
 
-def test_a_piece_that_breaks_off_is_fetched_again(cascade, server, device):
-    """And one that is not to be had is told, and passed over."""
-    segments(server, s1="b")
-    whole = wav(piece(b"a"))
-    server.on("GET", f"/audio/{JOB}/segments/0", Reply((b"RIFF", Cut())), html_reply(502), whole)
-    server.on("GET", f"/audio/{JOB}/segments/2", problem(404, "no_such_segment", "There is no such segment."))
-    server.on("GET", f"/audio/{JOB}/segments/3", Reply((b"no sound",)))
-    server.on("GET", f"/events/{JOB}", events(*(made(index + 1, index) for index in range(4)), DONE))
-    done = cascade("say", "x", "--play")
-    assert (done.code, device.played) == (0, piece(b"a") + piece(b"b"))
-    assert done.err.count("A piece of the answer cannot be heard.") == 2
+def test_interrupted_segment_download_is_repeated(cascade, server, device):
+    """A segment whose download breaks off is downloaded again; a missing or damaged one is reported and skipped."""
+    serve_segments(server, {1: b"b"})
+    reply = wav_reply(samples_of(b"a"))
+    server.on("GET", f"/audio/{JOB_ID}/segments/0", Reply((b"RIFF", Cut())), html_reply(502), reply)
+    server.on("GET", f"/audio/{JOB_ID}/segments/2", problem_reply(404, "no_such_segment", "There is no such segment."))
+    server.on("GET", f"/audio/{JOB_ID}/segments/3", Reply((b"no sound",)))
+    server.on(
+        "GET", f"/events/{JOB_ID}", event_stream(*(segment_event(index + 1, index) for index in range(4)), COMPLETED)
+    )
+    result = cascade("say", "x", "--play")
+    assert (result.code, device.played) == (0, samples_of(b"a") + samples_of(b"b"))
+    assert result.err.count("A segment of the answer cannot be played.") == 2
 
 
-def test_another_rate_is_played_at_its_rate(cascade, server, device):
-    """Two workers may have different voices."""
-    segments(server, s0="a")
-    server.on("GET", f"/audio/{JOB}/segments/1", wav(piece(b"b"), 16_000))
-    server.on("GET", f"/events/{JOB}", events(made(1, 0), made(2, 1), DONE))
+def test_segments_are_played_at_their_sample_rates(cascade, server, device):
+    """The device is opened again for a segment with another sample rate, as voices may differ between workers."""
+    serve_segments(server, {0: b"a"})
+    server.on("GET", f"/audio/{JOB_ID}/segments/1", wav_reply(samples_of(b"b"), 16_000))
+    server.on("GET", f"/events/{JOB_ID}", event_stream(segment_event(1, 0), segment_event(2, 1), COMPLETED))
     assert cascade("say", "x", "--play").code == 0
     assert device.log == [8000, "start", "stop", "close", 16_000, "start", "stop", "close"]
 
 
-def test_a_device_that_is_pulled_out_costs_the_sound_alone(cascade, server, folder, device):
-    """The answer is shown and written all the same."""
-    device.breaks_after = 1
-    segments(server, s0="a")
-    done = cascade("talk", "question.wav", "--play")
-    assert (done.code, done.out) == (0, "how much is it\nIt is twelve.\n")
-    assert "The device plays no more" in done.err
+def test_device_failure_stops_only_the_playback(cascade, server, folder, device):
+    """If the device is unplugged, the answer is still shown and written."""
+    device.fails_after = 1
+    serve_segments(server, {0: b"a"})
+    result = cascade("talk", "question.wav", "--play")
+    assert (result.code, result.out) == (0, "how much is it\nIt is twelve.\n")
+    assert "The output device failed" in result.err
     assert (folder / "question_response.wav").exists()
 
 
-def test_a_job_that_fails_is_not_played_on(cascade, server, device):
-    """What is being heard of it is broken off."""
-    segments(server, s0="a")
-    server.on("GET", f"/events/{JOB}", events(made(1, 0), Gate(device.heard), event(2, "cancelled")))
-    server.on("GET", f"/status/{JOB}", Reply((b'{"status": "cancelled"}',)))
+def test_playback_stops_when_the_job_ends_early(cascade, server, device):
+    """Playback is aborted when the job fails or is cancelled."""
+    serve_segments(server, {0: b"a"})
+    server.on(
+        "GET",
+        f"/events/{JOB_ID}",
+        event_stream(segment_event(1, 0), Gate(device.has_played), sse_event(2, "cancelled")),
+    )
+    server.on("GET", f"/status/{JOB_ID}", Reply((b'{"status": "cancelled"}',)))
     assert cascade("say", "x", "--play").code == 1
     assert device.log[-2:] == ["abort", "close"]
 
 
 def without_library(monkeypatch):
-    """The package is there, and finds no PortAudio."""
+    """Make the import of sounddevice fail as it does without PortAudio."""
 
     class Finder:
         def find_spec(self, name, *_):
@@ -194,22 +225,22 @@ def without_package(monkeypatch):
 
 
 def without_device(monkeypatch):
-    device = Device()
-    device.is_there = False
+    device = FakeDevice()
+    device.is_present = False
     monkeypatch.setitem(sys.modules, "sounddevice", device)
 
 
 @pytest.mark.parametrize(
-    ("arrange", "told"),
+    ("arrange", "message"),
     [
         (without_package, "pip install sounddevice"),
         (without_library, "apt-get install libportaudio2"),
-        (without_device, "no device to play through"),
+        (without_device, "no output device"),
     ],
 )
-def test_what_is_missing_is_told_before_anything_is_sent(cascade, server, monkeypatch, arrange, told):
-    """And what to install."""
+def test_play_without_library_or_device_is_a_usage_error(cascade, server, monkeypatch, arrange, message):
+    """If a library or the device for --play is missing, the error says what to install, and nothing is sent."""
     arrange(monkeypatch)
-    done = cascade("say", "x", "--play")
-    assert (done.code, told in done.err, server.received) == (2, True, [])
-    assert isinstance(cascade("say", "x").code, int), "it is needed for nothing else"
+    result = cascade("say", "x", "--play")
+    assert (result.code, message in result.err, server.received) == (2, True, [])
+    assert isinstance(cascade("say", "x").code, int), "only --play needs the library"

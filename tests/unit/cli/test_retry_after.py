@@ -3,11 +3,11 @@
 import httpx
 import pytest
 
-from cli.client.retry_after import asked_to_wait_s
+from cli.client.retry_after import requested_delay_s
 
 
 @pytest.mark.parametrize(
-    ("status", "header", "wait_s"),
+    ("status", "header", "delay_s"),
     [
         (503, "5", 5),
         (429, "0", 0),
@@ -18,7 +18,7 @@ from cli.client.retry_after import asked_to_wait_s
         (200, "5", None),
     ],
 )
-def test_only_a_429_or_503_asks_for_a_delay(status: int, header: str | None, wait_s: float | None) -> None:
+def test_only_a_429_or_503_asks_for_a_delay(status: int, header: str | None, delay_s: float | None) -> None:
     """The Retry-After header counts in a 429 and a 503; any other response asks for no delay."""
     headers = {} if header is None else {"retry-after": header}
-    assert asked_to_wait_s(httpx.Response(status, headers=headers)) == wait_s
+    assert requested_delay_s(httpx.Response(status, headers=headers)) == delay_s

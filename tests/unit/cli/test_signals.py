@@ -1,99 +1,108 @@
-"""Ctrl-C: what happens to the job, and that it is told."""
+"""Jobs of a command that Ctrl-C or SIGTERM interrupts."""
 
 import signal
 import threading
 
 import pytest
 
-from fakes.cascade_server import ACCEPTED, ANSWER, JOB, Gate, Reply, events, json_reply, problem
+from fakes.cascade_server import (
+    ACCEPTED_JOB,
+    ANSWER_EVENTS,
+    JOB_ID,
+    Gate,
+    Reply,
+    event_stream,
+    json_reply,
+    problem_reply,
+)
 
 
 @pytest.fixture
 def gate():
-    """What the server waits for; opened at the end, so that its threads end."""
+    """A gate at which the server waits. It is opened after the test, so that the server's threads end."""
     gate = threading.Event()
     yield gate
     gate.set()
 
 
-def interrupted(command, number=signal.SIGINT):
-    """The exit code and what was told, of a command that is sent a signal now."""
+def interrupt(command, number=signal.SIGINT):
+    """Send a signal to a command and return its exit code and standard error."""
     command.send_signal(number)
     _, err = command.communicate(timeout=60)
     return command.returncode, err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_job_is_cancelled(server, process, gate, folder, number):
-    """Nobody waits for it any more."""
-    server.on("GET", f"/events/{JOB}", events(*ANSWER[:6], Gate(gate)))
+def test_interrupt_cancels_the_job(server, process, gate, folder, number):
+    """SIGINT and SIGTERM cancel the job, exit with 130 and leave no file."""
+    server.on("GET", f"/events/{JOB_ID}", event_stream(*ANSWER_EVENTS[:6], Gate(gate)))
     with process("talk", "question.wav") as command:
-        server.until("GET", f"/events/{JOB}")
+        server.wait_for_requests("GET", f"/events/{JOB_ID}")
         assert command.stdout.readline() == "how much is it\n"
-        code, err = interrupted(command, number)
-    assert (code, err.splitlines()[-1]) == (130, f"Interrupted. The job {JOB} is cancelled.")
-    assert len(server.requests("DELETE", f"/jobs/{JOB}")) == 1
+        code, err = interrupt(command, number)
+    assert (code, err.splitlines()[-1]) == (130, f"Interrupted. Job {JOB_ID} was cancelled.")
+    assert len(server.requests("DELETE", f"/jobs/{JOB_ID}")) == 1
     assert [path.name for path in folder.iterdir()] == ["question.wav"]
 
 
-def test_a_job_that_is_kept_runs_on(server, process, gate):
-    """--detach says so, and where it can be seen is told."""
-    server.on("GET", f"/events/{JOB}", events(*ANSWER[:6], Gate(gate)))
+def test_detached_job_is_not_cancelled(server, process, gate):
+    """With --detach an interrupt leaves the job running and prints its status URL."""
+    server.on("GET", f"/events/{JOB_ID}", event_stream(*ANSWER_EVENTS[:6], Gate(gate)))
     with process("talk", "question.wav", "--detach") as command:
         assert command.stdout.readline() == "how much is it\n"
-        code, err = interrupted(command)
-    assert (code, f"The job goes on: {server.url}/status/{JOB}" in err) == (130, True)
-    assert not server.requests("DELETE", f"/jobs/{JOB}")
+        code, err = interrupt(command)
+    assert (code, f"The job is still running: {server.url}/status/{JOB_ID}" in err) == (130, True)
+    assert not server.requests("DELETE", f"/jobs/{JOB_ID}")
 
 
-def test_a_job_that_cannot_be_cancelled_is_told(server, process, gate):
-    """So that nobody believes that it is."""
-    server.on("GET", f"/events/{JOB}", events(*ANSWER[:6], Gate(gate)))
-    server.on("DELETE", f"/jobs/{JOB}", problem(503, "queue_unavailable", "No queue."))
+def test_failed_cancellation_is_reported(server, process, gate):
+    """If the server cannot cancel the job, the command says that it is still running."""
+    server.on("GET", f"/events/{JOB_ID}", event_stream(*ANSWER_EVENTS[:6], Gate(gate)))
+    server.on("DELETE", f"/jobs/{JOB_ID}", problem_reply(503, "queue_unavailable", "No queue."))
     with process("talk", "question.wav") as command:
         assert command.stdout.readline() == "how much is it\n"
-        code, err = interrupted(command)
-    assert (code, "could not be cancelled, and goes on" in err) == (130, True)
+        code, err = interrupt(command)
+    assert (code, "could not be cancelled and is still running" in err) == (130, True)
 
 
-def test_a_job_that_is_just_being_accepted_is_cancelled_as_well(server, process, gate):
-    """The recording is all there already: it would run on unseen."""
-    server.on("POST", "/transcribe", Reply((Gate(gate), *json_reply(202, ACCEPTED).steps), 202))
+def test_job_accepted_after_the_interrupt_is_cancelled(server, process, gate):
+    """A job that the server accepts just after the interrupt is cancelled: no client would follow it."""
+    server.on("POST", "/transcribe", Reply((Gate(gate), *json_reply(202, ACCEPTED_JOB).steps), 202))
     with process("talk", "question.wav") as command:
-        server.until("POST", "/transcribe")
+        server.wait_for_requests("POST", "/transcribe")
         command.send_signal(signal.SIGINT)
         threading.Timer(0.3, gate.set).start()
         _, err = command.communicate(timeout=60)
-    assert (command.returncode, f"The job {JOB} is cancelled" in err) == (130, True)
-    assert len(server.requests("DELETE", f"/jobs/{JOB}")) == 1
+    assert (command.returncode, f"Job {JOB_ID} was cancelled" in err) == (130, True)
+    assert len(server.requests("DELETE", f"/jobs/{JOB_ID}")) == 1
 
 
-def test_a_server_that_does_not_accept_is_not_waited_for(server, process, gate):
-    """It ends all the same."""
+def test_interrupt_does_not_wait_for_a_slow_server(server, process, gate):
+    """An interrupted command ends even if the server does not respond to its upload."""
     server.on("POST", "/transcribe", Reply((Gate(gate),), 202))
     with process("talk", "question.wav") as command:
-        server.until("POST", "/transcribe")
-        code, err = interrupted(command)
-    assert (code, "Interrupted before the server had accepted it" in err) == (130, True)
+        server.wait_for_requests("POST", "/transcribe")
+        code, err = interrupt(command)
+    assert (code, "Interrupted before the server accepted the job" in err) == (130, True)
 
 
-def test_an_answer_that_is_complete_is_not_erased(server, process, gate, folder):
-    """A job that has ended is erased by what cancels one that runs."""
-    server.on("GET", f"/audio/{JOB}", Reply((b"RIFF", Gate(gate))))
+def test_interrupted_download_does_not_erase_the_answer(server, process, gate, folder):
+    """An interrupt during the download sends no DELETE: it would erase the completed job."""
+    server.on("GET", f"/audio/{JOB_ID}", Reply((b"RIFF", Gate(gate))))
     with process("talk", "question.wav") as command:
-        server.until("GET", f"/audio/{JOB}")
-        assert interrupted(command)[0] == 130
-    assert not server.requests("DELETE", f"/jobs/{JOB}")
+        server.wait_for_requests("GET", f"/audio/{JOB_ID}")
+        assert interrupt(command)[0] == 130
+    assert not server.requests("DELETE", f"/jobs/{JOB_ID}")
     assert [path.name for path in folder.iterdir()] == ["question.wav"]
 
 
-def test_all_of_many_are_cancelled(server, process, gate, folder):
-    """Those under way; the others are not begun."""
+def test_interrupt_cancels_all_jobs_of_a_batch(server, process, gate, folder):
+    """An interrupt cancels the running jobs of a batch, and the others are not submitted."""
     for name in ("b.wav", "c.wav"):
         (folder / name).write_bytes(b"RIFF")
-    server.on("GET", f"/events/{JOB}", events(*ANSWER[:6], Gate(gate)))
+    server.on("GET", f"/events/{JOB_ID}", event_stream(*ANSWER_EVENTS[:6], Gate(gate)))
     with process("talk", "question.wav", "b.wav", "c.wav", "--jobs", "2") as command:
-        server.until("GET", f"/events/{JOB}", times=2)
-        code, err = interrupted(command)
-    assert (code, err.count("is cancelled"), "0 of 3 done." in err) == (130, 2, True)
-    assert len(server.requests("DELETE", f"/jobs/{JOB}")) == len(server.requests("POST", "/transcribe")) == 2
+        server.wait_for_requests("GET", f"/events/{JOB_ID}", count=2)
+        code, err = interrupt(command)
+    assert (code, err.count("was cancelled"), "0 of 3 done." in err) == (130, 2, True)
+    assert len(server.requests("DELETE", f"/jobs/{JOB_ID}")) == len(server.requests("POST", "/transcribe")) == 2

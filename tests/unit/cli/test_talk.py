@@ -1,4 +1,4 @@
-"""`cascade talk` with one recording: what goes to the server, what is shown, what is written."""
+"""`cascade talk` with one recording: its requests, its output and its files."""
 
 import io
 import json
@@ -13,32 +13,32 @@ import trustme
 import cli.client.async_client
 import cli.client.job_events
 from fakes.cascade_server import (
-    ANSWER,
-    DONE,
-    JOB,
+    ANSWER_EVENTS,
+    COMPLETED_JOB,
+    JOB_ID,
     CascadeServer,
     Cut,
     Reply,
-    event,
-    events,
+    event_stream,
     html_reply,
     json_reply,
-    problem,
+    problem_reply,
+    sse_event,
 )
 
-FAILED = DONE | {"status": "failed", "error": {"code": "no_speech", "message": "Nobody speaks in the recording."}}
+FAILED = COMPLETED_JOB | {"status": "failed", "error": {"code": "no_speech", "message": "No speech was found."}}
 
 
-def test_texts_go_to_standard_output_and_how_it_goes_to_standard_error(cascade, server, folder):
-    """`cascade talk question.wav > answer.txt` leaves what was heard and answered, and the answer's sound beside."""
-    done = cascade("talk", "question.wav")
-    assert (done.code, done.out) == (0, "how much is it\nIt is twelve.\n")
-    assert done.err.splitlines() == [
+def test_texts_go_to_stdout_and_progress_to_stderr(cascade, server, folder):
+    """Transcript and answer go to stdout, progress to stderr, and the WAV to the recording's folder."""
+    result = cascade("talk", "question.wav")
+    assert (result.code, result.out) == (0, "how much is it\nIt is twelve.\n")
+    assert result.err.splitlines() == [
         "waiting",
-        "recognizing speech",
-        "answering",
-        "speaking",
-        "spoken    question_response.wav (1.5 s, the first of it after 0.25 s)",
+        "transcribing",
+        "generating the answer",
+        "synthesizing speech",
+        "WAV:        question_response.wav (1.5 s, first audio after 0.25 s)",
     ]
     assert (folder / "question_response.wav").read_bytes() == b"RIFF whole"
     [sent] = server.requests("POST", "/transcribe")
@@ -47,20 +47,20 @@ def test_texts_go_to_standard_output_and_how_it_goes_to_standard_error(cascade, 
     assert sent.query == {}
 
 
-def test_what_is_chosen_is_sent(cascade, server):
-    """Each option is a field of the form, and the key goes along with every request."""
-    about = ["--language", "en", "--voice", "amy", "--conversation", "k1", "--system-prompt", "Briefly."]
-    assert cascade("talk", "question.wav", *about, "--route", "stt,llm", "--key", "secret").code == 0
+def test_options_are_sent(cascade, server):
+    """Each option becomes a field of the form, and every request carries the key."""
+    options = ["--language", "en", "--voice", "amy", "--conversation", "k1", "--system-prompt", "Briefly."]
+    assert cascade("talk", "question.wav", *options, "--route", "stt,llm", "--key", "secret").code == 0
     [sent] = server.requests("POST", "/transcribe")
     for name, value in {"language": "en", "voice": "amy", "conversation_id": "k1", "system_prompt": "Briefly."}.items():
         assert f'name="{name}"\r\n\r\n{value}\r\n'.encode() in sent.body
     assert sent.query == {"route": ["stt,llm"]}
-    assert {each.headers.get("authorization") for each in server.received} == {"Bearer secret"}
-    assert not server.requests("GET", f"/audio/{JOB}"), "nothing is spoken"
+    assert {request.headers.get("authorization") for request in server.received} == {"Bearer secret"}
+    assert not server.requests("GET", f"/audio/{JOB_ID}"), "there is no audio to download"
 
 
 def test_standard_input_can_be_the_recording(cascade, server, folder, monkeypatch):
-    """`-` reads it, and the answer lies in this folder."""
+    """`-` reads the recording from standard input, and the answer is written to the current folder."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"RIFF piped")))
     assert cascade("talk", "-").code == 0
     assert b"RIFF piped" in server.requests("POST", "/transcribe")[0].body
@@ -68,19 +68,19 @@ def test_standard_input_can_be_the_recording(cascade, server, folder, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("output", "written"),
+    ("output", "path"),
     [("a.wav", "a.wav"), ("sub", "sub/question_response.wav"), ("sub/", "sub/question_response.wav")],
 )
-def test_the_sound_is_written_where_it_is_wanted(cascade, folder, output, written):
-    """-o names a file or a folder."""
+def test_output_option_names_a_file_or_a_folder(cascade, folder, output, path):
+    """-o names the answer's file, or the folder for it."""
     (folder / "sub").mkdir()
     assert cascade("talk", "question.wav", "-o", output).code == 0
-    assert (folder / written).read_bytes() == b"RIFF whole"
+    assert (folder / path).read_bytes() == b"RIFF whole"
     assert not (folder / "question_response.wav").exists()
 
 
-def test_a_device_stays_a_device(cascade, folder):
-    """A file takes its name when it is whole; /dev/null must not be replaced by one."""
+def test_output_to_a_device_does_not_replace_it(cascade, folder):
+    """The atomic write does not replace /dev/null by a file, nor through a link."""
     before = Path("/dev/null").stat()
     assert cascade("talk", "question.wav", "-o", "/dev/null").code == 0
     assert Path("/dev/null").stat().st_ino == before.st_ino
@@ -90,100 +90,113 @@ def test_a_device_stays_a_device(cascade, folder):
 
 
 def test_json_is_one_object_with_the_final_status(cascade):
-    """For scripts: all that is known, and nothing else on standard output."""
-    done = cascade("talk", "question.wav", "--json")
-    assert json.loads(done.out) == DONE | {"file": "question.wav", "saved_to": "question_response.wav"}
-    assert (done.code, done.err) == (0, "")
+    """--json prints the job's status as one object and nothing else."""
+    result = cascade("talk", "question.wav", "--json")
+    assert json.loads(result.out) == COMPLETED_JOB | {"file": "question.wav", "saved_to": "question_response.wav"}
+    assert (result.code, result.err) == (0, "")
 
 
-def test_a_connection_that_breaks_goes_on_where_it_was(cascade, server):
-    """Nothing is lost and nothing is told twice."""
-    server.on("GET", f"/events/{JOB}", events(*ANSWER[:6], Cut()), html_reply(502), events(*ANSWER[6:]))
-    done = cascade("talk", "question.wav")
-    assert (done.code, done.out) == (0, "how much is it\nIt is twelve.\n")
-    asked = [each.headers.get("last-event-id") for each in server.requests("GET", f"/events/{JOB}")]
-    assert asked == [None, "6-0", "6-0"]
-    assert done.err.count("The connection broke") == done.err.count("The connection is back") == 1
+def test_broken_event_stream_is_resumed(cascade, server):
+    """After a broken connection the events continue after the last one received, and each text is printed once."""
+    server.on(
+        "GET",
+        f"/events/{JOB_ID}",
+        event_stream(*ANSWER_EVENTS[:6], Cut()),
+        html_reply(502),
+        event_stream(*ANSWER_EVENTS[6:]),
+    )
+    result = cascade("talk", "question.wav")
+    assert (result.code, result.out) == (0, "how much is it\nIt is twelve.\n")
+    last_ids = [request.headers.get("last-event-id") for request in server.requests("GET", f"/events/{JOB_ID}")]
+    assert last_ids == [None, "6-0", "6-0"]
+    assert result.err.count("The connection was lost") == result.err.count("Reconnected") == 1
 
 
-def test_events_that_end_without_the_last_one_are_asked_for_again(cascade, server):
-    """As when the server is being stopped in order."""
-    server.on("GET", f"/events/{JOB}", events(*ANSWER[:3]), events(*ANSWER[3:]))
+def test_event_stream_that_ends_early_is_requested_again(cascade, server):
+    """Events that end before the job's last one, as when the server shuts down, are requested again."""
+    server.on("GET", f"/events/{JOB_ID}", event_stream(*ANSWER_EVENTS[:3]), event_stream(*ANSWER_EVENTS[3:]))
     assert cascade("talk", "question.wav").out == "how much is it\nIt is twelve.\n"
 
 
-def test_an_answer_that_begins_anew_is_told(cascade, server):
-    """What is kept on standard output is the answer that counts, alone."""
-    restarted = event(8, "restarted", first=2), event(9, "text", text="It is thirteen.")
-    server.on("GET", f"/events/{JOB}", events(*ANSWER[:7], *restarted, event(10, "completed")))
-    done = cascade("talk", "question.wav")
-    assert done.out == "how much is it\nIt is thirteen.\n"
-    assert "the answer begins anew" in done.err
+def test_restarted_answer_is_printed_once(cascade, server):
+    """When the answer is restarted, standard output holds only the new answer."""
+    restarted = sse_event(8, "restarted", first=2), sse_event(9, "text", text="It is thirteen.")
+    server.on("GET", f"/events/{JOB_ID}", event_stream(*ANSWER_EVENTS[:7], *restarted, sse_event(10, "completed")))
+    result = cascade("talk", "question.wav")
+    assert result.out == "how much is it\nIt is thirteen.\n"
+    assert "the answer was restarted" in result.err
 
 
-def test_a_job_that_failed_is_a_failure_of_its_own(cascade, server, folder):
-    """Its reason is told, in words or as JSON, and the exit code is 1."""
-    server.on("GET", f"/events/{JOB}", events(*ANSWER[:2], event(3, "failed", stage="stt", code="no_speech")))
-    server.on("GET", f"/status/{JOB}", json_reply(200, FAILED))
-    done = cascade("talk", "question.wav")
-    assert (done.code, done.out) == (1, "")
-    assert done.err.endswith("cascade: Nobody speaks in the recording. (no_speech)\n")
-    done = cascade("talk", "question.wav", "--json")
-    assert (done.code, json.loads(done.out)["error"]["code"]) == (1, "no_speech")
+def test_failed_job_exits_with_1(cascade, server, folder):
+    """A failed job's error is printed as a sentence or as JSON, and the exit code is 1."""
+    server.on(
+        "GET",
+        f"/events/{JOB_ID}",
+        event_stream(*ANSWER_EVENTS[:2], sse_event(3, "failed", stage="stt", code="no_speech")),
+    )
+    server.on("GET", f"/status/{JOB_ID}", json_reply(200, FAILED))
+    result = cascade("talk", "question.wav")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.endswith("cascade: No speech was found. (no_speech)\n")
+    result = cascade("talk", "question.wav", "--json")
+    assert (result.code, json.loads(result.out)["error"]["code"]) == (1, "no_speech")
     assert not (folder / "question_response.wav").exists()
 
 
-def test_what_is_retried_is_told(cascade, server):
-    """Why it takes longer."""
-    retrying = event(6, "retrying", stage="llm", code="model_unavailable", delay_ms=1500)
-    server.on("GET", f"/events/{JOB}", events(*ANSWER[:5], retrying, *ANSWER[6:]))
-    assert (
-        "answering did not succeed (model_unavailable): it is tried again in 1.5 s"
-        in cascade("talk", "question.wav").err
+def test_retry_is_reported(cascade, server):
+    """A stage that failed and is retried is reported with the error's code and the delay."""
+    retrying = sse_event(6, "retrying", stage="llm", code="model_unavailable", delay_ms=1500)
+    server.on("GET", f"/events/{JOB_ID}", event_stream(*ANSWER_EVENTS[:5], retrying, *ANSWER_EVENTS[6:]))
+    result = cascade("talk", "question.wav")
+    assert "generating the answer failed (model_unavailable); retrying in 1.5 s" in result.err
+
+
+def test_erased_job_exits_with_1(cascade, server):
+    """If the job was erased while the command followed it, the command reports that and does not reconnect."""
+    server.on(
+        "GET",
+        f"/events/{JOB_ID}",
+        event_stream(*ANSWER_EVENTS[:2], Cut()),
+        problem_reply(404, "job_not_found", "No such job."),
     )
-
-
-def test_a_job_that_somebody_erased_is_told(cascade, server):
-    """It is not waited for."""
-    server.on("GET", f"/events/{JOB}", events(*ANSWER[:2], Cut()), problem(404, "job_not_found", "No such job."))
-    done = cascade("talk", "question.wav")
-    assert (done.code, "somebody has erased it" in done.err) == (1, True)
+    result = cascade("talk", "question.wav")
+    assert (result.code, "The job was erased." in result.err) == (1, True)
 
 
 @pytest.mark.parametrize(
-    ("reply", "told"),
+    ("reply", "message"),
     [
-        (problem(401, "unauthorized", "Send a key."), "Give one with --key or CASCADE_API_KEY"),
-        (problem(403, "forbidden", "Not from here."), "Not from here."),
-        (problem(413, "file_too_large", "At most 25 MB."), "At most 25 MB."),
-        (problem(503, "queue_full", "Full.", retry_after="99999"), "Full."),
+        (problem_reply(401, "unauthorized", "Send a key."), "Give one with --key or CASCADE_API_KEY"),
+        (problem_reply(403, "forbidden", "Not from here."), "Not from here."),
+        (problem_reply(413, "file_too_large", "At most 25 MB."), "At most 25 MB."),
+        (problem_reply(503, "queue_full", "Full.", retry_after="99999"), "Full."),
         (json_reply(418, ["not", "ours"]), "Teapot"),
     ],
 )
-def test_a_refusal_has_its_own_code(cascade, server, reply, told):
-    """The server's words are passed on, and the exit code is 4."""
+def test_refusal_exits_with_4(cascade, server, reply, message):
+    """A refusal's detail is printed, and the exit code is 4."""
     server.on("POST", "/transcribe", reply)
-    done = cascade("talk", "question.wav")
-    assert (done.code, done.out) == (4, "")
-    assert told in done.err
+    result = cascade("talk", "question.wav")
+    assert (result.code, result.out) == (4, "")
+    assert message in result.err
     assert "error" in json.loads(cascade("talk", "question.wav", "--json").out)
 
 
-def test_a_server_that_is_full_is_waited_for(cascade, server):
-    """As long as it says, and it is told; the repeated upload cannot become a second job."""
-    full = problem(503, "queue_full", "The queue is full.", retry_after="1")
-    limited = problem(429, "too_many_requests", "Too many requests.", retry_after="0")
-    server.on("POST", "/transcribe", full, limited, json_reply(202, {"job_id": JOB}))
-    done = cascade("talk", "question.wav")
-    assert done.code == 0
-    assert "The queue is full. Waiting 1 s." in done.err
-    keys = {each.headers["idempotency-key"] for each in server.requests("POST", "/transcribe")}
+def test_retry_after_is_respected(cascade, server):
+    """A 429 or 503 is retried after its delay, which is reported, with the same idempotency key."""
+    full = problem_reply(503, "queue_full", "The queue is full.", retry_after="1")
+    limited = problem_reply(429, "too_many_requests", "Too many requests.", retry_after="0")
+    server.on("POST", "/transcribe", full, limited, json_reply(202, {"job_id": JOB_ID}))
+    result = cascade("talk", "question.wav")
+    assert result.code == 0
+    assert "The queue is full. Waiting 1 s." in result.err
+    keys = {request.headers["idempotency-key"] for request in server.requests("POST", "/transcribe")}
     assert (len(server.requests("POST", "/transcribe")), len(keys)) == (3, 1)
 
 
-def test_an_upload_that_is_cut_off_is_sent_again_as_the_same(cascade, server):
-    """The server knows it by its key, should it have been accepted already."""
-    server.on("POST", "/transcribe", Reply((Cut(),)), json_reply(202, {"job_id": JOB}))
+def test_interrupted_upload_is_repeated_with_the_same_key(cascade, server):
+    """An upload that breaks off is repeated with the same idempotency key: the server may have accepted the first."""
+    server.on("POST", "/transcribe", Reply((Cut(),)), json_reply(202, {"job_id": JOB_ID}))
     assert cascade("talk", "question.wav").code == 0
     first, second = server.requests("POST", "/transcribe")
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
@@ -191,94 +204,98 @@ def test_an_upload_that_is_cut_off_is_sent_again_as_the_same(cascade, server):
 
 
 @pytest.mark.parametrize("rest", [Reply((b" whole",), 206, {}), Reply((b"RIFF whole",), 200, {})], ids=["rest", "all"])
-def test_a_download_that_is_cut_off_goes_on(cascade, server, folder, rest):
-    """Also where something on the way has dropped the wish for the rest alone."""
-    server.on("GET", f"/audio/{JOB}", Reply((b"RIFF", Cut())), html_reply(503), rest)
+def test_interrupted_download_is_resumed(cascade, server, folder, rest):
+    """A download that breaks off is resumed by Range, and starts over if a proxy ignores the header."""
+    server.on("GET", f"/audio/{JOB_ID}", Reply((b"RIFF", Cut())), html_reply(503), rest)
     assert cascade("talk", "question.wav").code == 0
     assert (folder / "question_response.wav").read_bytes() == b"RIFF whole"
-    assert server.requests("GET", f"/audio/{JOB}")[-1].headers["range"] == "bytes=4-"
+    assert server.requests("GET", f"/audio/{JOB_ID}")[-1].headers["range"] == "bytes=4-"
     assert sorted(path.name for path in folder.iterdir()) == ["question.wav", "question_response.wav"]
 
 
-def test_a_server_that_is_gone_for_good_is_given_up(cascade, server, monkeypatch):
-    """And where the job can be found when it is back is told."""
-    monkeypatch.setattr(cli.client.job_events, "LOST_FOR_S", 0.5)
-    server.on("GET", f"/events/{JOB}", events(*ANSWER[:2], Cut()), html_reply(502))
-    done = cascade("talk", "question.wav")
-    assert done.code == 3
-    assert f"{server.url}/status/{JOB}" in done.err
+def test_command_gives_up_when_the_server_does_not_come_back(cascade, server, monkeypatch):
+    """When the server does not come back in time, the exit code is 3 and the job's status URL is printed."""
+    monkeypatch.setattr(cli.client.job_events, "RECONNECT_TIMEOUT_S", 0.5)
+    server.on("GET", f"/events/{JOB_ID}", event_stream(*ANSWER_EVENTS[:2], Cut()), html_reply(502))
+    result = cascade("talk", "question.wav")
+    assert result.code == 3
+    assert f"{server.url}/status/{JOB_ID}" in result.err
 
 
-def test_a_server_that_is_not_there_has_its_own_code(cascade):
-    """The exit code is 3, at once, and what to do is told."""
-    done = cascade("talk", "question.wav", "--url", "http://127.0.0.1:1")
-    assert (done.code, "cascade up" in done.err) == (3, True)
+def test_absent_server_exits_with_3(cascade):
+    """If no server listens, the exit code is 3 at once, and the message says how to start one."""
+    result = cascade("talk", "question.wav", "--url", "http://127.0.0.1:1")
+    assert (result.code, "cascade up" in result.err) == (3, True)
     assert cascade("talk", "question.wav", "--url", "ftp://x").code == 3
 
 
-def test_what_answers_may_be_somebody_else(cascade, server):
-    """A web server, or one that sends on to another: the key and the recording are for neither."""
+def test_other_server_receives_neither_key_nor_recording(cascade, server):
+    """A server that is not Cascade's is reported, and a redirect is not followed: it would send the key elsewhere."""
     server.on("POST", "/transcribe", html_reply(200))
-    done = cascade("talk", "question.wav")
-    assert (done.code, "is no Cascade server" in done.err) == (3, True)
+    result = cascade("talk", "question.wav")
+    assert (result.code, "is not a Cascade server" in result.err) == (3, True)
     with CascadeServer() as other:
         server.on("POST", "/transcribe", Reply(status=307, headers={"location": f"{other.url}/transcribe"}))
-        done = cascade("talk", "question.wav", "--key", "secret")
-        assert (done.code, f"sends on to {other.url}" in done.err) == (3, True)
+        result = cascade("talk", "question.wav", "--key", "secret")
+        assert (result.code, f"redirects to {other.url}" in result.err) == (3, True)
         assert not other.received
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "message"),
     [
         (["absent.wav"], "There is no file absent.wav"),
         (["."], "is a folder"),
         (["question.wav", "-o", "absent/a.wav"], "There is no folder absent"),
         (["question.wav", "-o", "-"], "Standard output is for text"),
-        (["question.wav", "--route", "stt", "--play"], "nothing to hear"),
+        (["question.wav", "--route", "stt", "--play"], "there is no audio"),
         (["question.wav", "--route", "tts"], "--route"),
-        (["question.wav", "-"], "alone"),
-        (["question.wav", "other.wav", "--play"], "one recording"),
-        (["question.wav", "other.wav", "--conversation", "k"], "one recording"),
+        (["question.wav", "-"], "cannot be combined with files"),
+        (["question.wav", "other.wav", "--play"], "one recording only"),
+        (["question.wav", "other.wav", "--conversation", "k"], "one recording only"),
         (["question.wav", "--url", "http://[", "--key", "ä"], "malformed"),
         ([], "Missing argument"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_sent(cascade, server, words, told):
-    """The exit code is 2."""
-    done = cascade("talk", *words)
-    assert (done.code, told in done.err) == (2, True), done.err
+def test_usage_error_exits_with_2(cascade, server, arguments, message):
+    """A usage error exits with 2 before anything is sent."""
+    result = cascade("talk", *arguments)
+    assert (result.code, message in result.err) == (2, True), result.err
     assert not server.received
 
 
-def test_what_a_server_sends_is_shown_and_not_obeyed(cascade, server):
-    """Control characters have no power over the terminal, wherever they come from."""
+def test_control_characters_from_the_server_are_escaped(cascade, server):
+    """Control characters in the server's texts are escaped, in the answer and in errors."""
     evil = "\x1b]0;owned\x07[bold]x[/]"
-    server.on("GET", f"/events/{JOB}", events(*ANSWER[:5], event(6, "text", text=evil), *ANSWER[7:]))
+    server.on(
+        "GET",
+        f"/events/{JOB_ID}",
+        event_stream(*ANSWER_EVENTS[:5], sse_event(6, "text", text=evil), *ANSWER_EVENTS[7:]),
+    )
     assert cascade("talk", "question.wav").out.endswith("\n\\x1b]0;owned\\x07[bold]x[/]\n")
-    server.on("GET", f"/events/{JOB}", events(event(1, "processing", stage=evil), event(2, "failed")))
-    server.on("GET", f"/status/{JOB}", json_reply(200, FAILED | {"error": {"code": evil, "message": evil}}))
-    done = cascade("talk", "question.wav")
-    assert "\x1b" not in done.out + done.err
-    assert "owned" in done.err
+    server.on("GET", f"/events/{JOB_ID}", event_stream(sse_event(1, "processing", stage=evil), sse_event(2, "failed")))
+    server.on("GET", f"/status/{JOB_ID}", json_reply(200, FAILED | {"error": {"code": evil, "message": evil}}))
+    result = cascade("talk", "question.wav")
+    assert "\x1b" not in result.out + result.err
+    assert "owned" in result.err
 
 
-def test_https_is_spoken_too(cascade, folder, tmp_path, monkeypatch):
-    """With a certificate that is trusted; with another, that is what is told."""
+def test_https_needs_a_trusted_certificate(cascade, folder, tmp_path, monkeypatch):
+    """HTTPS works with a trusted certificate; an untrusted one is reported and exits with 3."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     with CascadeServer(context) as server:
-        done = cascade("talk", "question.wav", "--url", server.url)
-        assert (done.code, "certificate" in done.err) == (3, True)
+        result = cascade("talk", "question.wav", "--url", server.url)
+        assert (result.code, "certificate" in result.err) == (3, True)
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
         assert cascade("talk", "question.wav", "--url", server.url).code == 0
 
 
-def test_a_full_disk_is_told_with_where_the_answer_is(cascade, server):
-    """The job is not lost with it."""
+def test_full_disk_is_reported_with_the_answer_s_url(cascade, server):
+    """If the answer cannot be written, the message names the URL from which it can be downloaded."""
     if os.access("/dev/full", os.W_OK):
-        server.on("GET", f"/audio/{JOB}", Reply((b"RIFF" * 100_000,)))
-        done = cascade("talk", "question.wav", "-o", "/dev/full")
-        assert (done.code, f"/audio/{JOB}" in done.err) == (1, True)
+        server.on("GET", f"/audio/{JOB_ID}", Reply((b"RIFF" * 100_000,)))
+        result = cascade("talk", "question.wav", "-o", "/dev/full")
+        assert (result.code, f"/audio/{JOB_ID}" in result.err) == (1, True)

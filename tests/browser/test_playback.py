@@ -1,4 +1,4 @@
-"""The voice: early, without gaps, and silent when it should be."""
+"""Playback of answers: early, without gaps, and stopped on request."""
 
 import re
 import threading
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.redis]
 
 LONG = "This is a first sentence that takes its time, since it goes on and on about nothing much at all. "
-SECOND = "And this is the second sentence, which is spoken right behind it. "
+SECOND = "And this is the second sentence, which is played right after it. "
 
 
 def ask(page, text: str = "Tell me something.") -> None:
@@ -25,95 +25,90 @@ def ask(page, text: str = "Tell me something.") -> None:
     page.keyboard.press("Enter")
 
 
-def test_the_voice_begins_before_the_answer_is_written(
-    visit: "Visit", modelled: ServiceProcesses, model: OpenAiServer
+def test_playback_starts_before_the_answer_is_complete(
+    visit: "Visit", scripted: ServiceProcesses, model: OpenAiServer
 ) -> None:
-    """The first sentence is heard while the model still writes; the next follows it without a gap."""
+    """The first sentence is played while the model still generates, and the next ones follow without a gap."""
     from playwright.sync_api import expect
 
     gate = threading.Event()
     model.reply_with(openai.answer(LONG, SECOND, Gate(gate), "Here it ends."))
-    page = visit(modelled)
+    page = visit(scripted)
     ask(page)
     turn = page.locator(".turn")
-    expect(turn.locator(".turn-state")).to_have_text("Speaking")
+    expect(turn.locator(".turn-status")).to_have_text("Playing")
     page.wait_for_timeout(700)
-    assert page.evaluate("heard.loudest") > 0.05
+    assert page.evaluate("audioProbe.peak") > 0.05
     assert "ends" not in turn.locator(".answer").inner_text()
     gate.set()
     expect(turn.locator(".answer")).to_have_text((LONG + SECOND + "Here it ends.").strip())
     expect(page.locator("#stop")).to_be_disabled()
-    pieces = page.evaluate("heard.pieces")
-    assert len(pieces) >= 3
-    for piece, following in pairwise(pieces):
-        assert following["at"] == pytest.approx(piece["at"] + piece["lasts"], abs=1e-6)
-        assert following["asked"] < following["at"]
+    segments = page.evaluate("audioProbe.segments")
+    assert len(segments) >= 3
+    for segment, next_segment in pairwise(segments):
+        assert next_segment["at"] == pytest.approx(segment["at"] + segment["duration"], abs=1e-6)
+        assert next_segment["scheduledAt"] < next_segment["at"]
 
 
-def test_stop_cancels_the_job_and_the_sound(visit: "Visit", modelled: ServiceProcesses, model: OpenAiServer) -> None:
-    """The job is cancelled, the loudspeaker falls silent, and the next question is served."""
+def test_stop_cancels_the_job_and_the_playback(visit: "Visit", scripted: ServiceProcesses, model: OpenAiServer) -> None:
+    """The stop button cancels the job and silences the output, and the next question is answered."""
     from playwright.sync_api import expect
 
     model.reply_with(openai.answer(LONG, SECOND, Gate(threading.Event())), openai.answer("Here I am again."))
-    page = visit(modelled)
+    page = visit(scripted)
     with page.expect_response("**/ask") as accepted:
         ask(page)
     turn = page.locator(".turn").first
-    expect(turn.locator(".turn-state")).to_have_text("Speaking")
+    expect(turn.locator(".turn-status")).to_have_text("Playing")
     page.wait_for_timeout(700)
     with page.expect_response(re.compile("/jobs/")) as deleted:
         page.click("#stop")
     assert deleted.value.status == 204
-    expect(turn.locator(".turn-state")).to_have_text("Stopped.")
+    expect(turn.locator(".turn-status")).to_have_text("Stopped.")
     page.wait_for_timeout(200)
-    assert page.evaluate("heard.now") == 0
-    assert modelled.wait_until_ended(accepted.value.json()["job_id"])["status"] == "cancelled"
-    turn.get_by_role("button", name="Ask it again").click()
+    assert page.evaluate("audioProbe.level") == 0
+    assert scripted.wait_until_ended(accepted.value.json()["job_id"])["status"] == "cancelled"
+    turn.get_by_role("button", name="Ask again").click()
     expect(page.locator(".turn").nth(1).locator(".answer")).to_have_text("Here I am again.")
 
 
-def test_an_answer_that_begins_anew_replaces_the_old_one(
-    visit: "Visit", modelled: ServiceProcesses, model: OpenAiServer
-) -> None:
-    """When the language model's worker dies, its half answer leaves the page and the loudspeaker, and the new one is
-    shown and heard alone."""
+def test_restarted_answer_replaces_the_old_one(visit: "Visit", scripted: ServiceProcesses, model: OpenAiServer) -> None:
+    """When the LLM worker dies, its partial answer disappears and stops playing, and only the new answer is shown and
+    played."""
     from playwright.sync_api import expect
 
     model.reply_with(
         openai.answer(LONG * 8, Gate(threading.Event())), openai.answer("Another answer. ", "It is whole.")
     )
-    page = visit(modelled)
+    page = visit(scripted)
     ask(page)
     turn = page.locator(".turn")
     expect(turn.locator(".answer")).to_contain_text("on and on")
-    expect(turn.locator(".turn-state")).to_have_text("Speaking")
-    modelled.kill("llm")
-    modelled.start("llm")
+    expect(turn.locator(".turn-status")).to_have_text("Playing")
+    scripted.kill("llm")
+    scripted.start("llm")
     expect(turn.locator(".answer")).to_have_text("Another answer. It is whole.")
-    assert page.evaluate("heard.cut") > 0, "the old one was still being spoken"
+    assert page.evaluate("audioProbe.stopped") > 0, "the old answer was still playing"
     expect(page.locator("#stop")).to_be_disabled()
-    old = page.evaluate("heard.pieces.filter(({ lasts }) => lasts > 3).length")
-    assert page.evaluate("heard.pieces.length") > old >= 1
+    old_count = page.evaluate("audioProbe.segments.filter(({ duration }) => duration > 3).length")
+    assert page.evaluate("audioProbe.segments.length") > old_count >= 1
 
 
-def test_a_connection_that_breaks_is_taken_up_where_it_was(
-    visit: "Visit", modelled: ServiceProcesses, model: OpenAiServer
-) -> None:
-    """The API goes away in the middle of an answer and comes back: each word is shown once, each piece heard once."""
+def test_broken_connection_is_resumed(visit: "Visit", scripted: ServiceProcesses, model: OpenAiServer) -> None:
+    """When the API restarts during an answer, each word is shown once and each segment is played once."""
     from playwright.sync_api import expect
 
     gate = threading.Event()
     model.reply_with(openai.answer("The first half comes. ", "Wait for more. ", Gate(gate), "Here is the rest."))
-    page = visit(modelled)
+    page = visit(scripted)
     ask(page)
     turn = page.locator(".turn")
     expect(turn.locator(".answer")).to_contain_text("first half")
-    modelled.kill("api")
-    expect(page.locator("#banner")).to_contain_text("does not answer")
+    scripted.kill("api")
+    expect(page.locator("#banner")).to_contain_text("does not respond")
     gate.set()
-    modelled.start("api")
+    scripted.start("api")
     expect(turn.locator(".answer")).to_have_text("The first half comes. Wait for more. Here is the rest.")
     expect(page.locator("#banner")).to_be_hidden()
     expect(page.locator("#stop")).to_be_disabled()
-    job_segments = page.evaluate("heard.pieces.length")
-    assert job_segments == 3
+    assert page.evaluate("audioProbe.segments.length") == 3

@@ -1,4 +1,4 @@
-"""The log of one service: one JSON object a line, whatever happens."""
+"""The log of a service: one JSON object a line, also for errors, warnings and printed text."""
 
 import json
 import os
@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-START = "from shared.logs import configure_logs, get_logger; configure_logs('info', 'test')\n"
+CONFIGURE = "from shared.logs import configure_logs, get_logger; configure_logs('info', 'test')\n"
 
 
-def events_of(program: str, code: int = 0) -> list[dict[str, Any]]:
-    """The log of a program."""
-    done = subprocess.run(
-        [sys.executable, "-c", START + program], stderr=subprocess.PIPE, text=True, timeout=60, check=False
+def run_and_read_log(program: str, code: int = 0) -> list[dict[str, Any]]:
+    """Run a program and return the events of its log."""
+    result = subprocess.run(
+        [sys.executable, "-c", CONFIGURE + program], stderr=subprocess.PIPE, text=True, timeout=60, check=False
     )
-    assert done.returncode == code, done.stderr
-    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert result.returncode == code, result.stderr
+    events = [json.loads(line) for line in result.stderr.splitlines()]
     assert all(event.keys() >= {"time", "level", "service", "event"} for event in events)
     assert {event["service"] for event in events} == {"test"}
     return events
@@ -49,17 +49,17 @@ def events_of(program: str, code: int = 0) -> list[dict[str, Any]]:
         ),
     ],
 )
-def test_an_exception_that_nothing_catches_is_one_event(program, name, code):
-    """Its traceback is in one line of the log, with the name and level of an event."""
-    [event] = events_of(program, code)
+def test_uncaught_exception_is_one_event(program, name, code):
+    """An uncaught exception is one line of the log, with its traceback and the level error or critical."""
+    [event] = run_and_read_log(program, code)
     assert event["event"].startswith(name)
     assert event["level"] in ("error", "critical")
     assert "ValueError: wrong" in event["exception"]
 
 
 def test_printed_lines_and_warnings_are_events():
-    """A line that a library prints on standard error, and a Python warning, are each an event."""
-    printed, warning = events_of(
+    """A line that a library prints on standard error, and a warning of Python, become one event each."""
+    printed, warning = run_and_read_log(
         "import sys, warnings\nsys.stderr.write('one '); sys.stderr.write('line\\n'); warnings.warn('old')"
     )
     assert (printed["event"], printed["message"]) == ("stderr_line", "one line")
@@ -67,20 +67,20 @@ def test_printed_lines_and_warnings_are_events():
 
 
 def test_events_of_threads_name_the_service():
-    """An event that a thread logs has the same keys as any other."""
-    [event] = events_of("import threading; threading.Thread(target=get_logger().info, args=('tick',)).start()")
+    """An event logged in a thread has the same keys as any other."""
+    [event] = run_and_read_log("import threading; threading.Thread(target=get_logger().info, args=('tick',)).start()")
     assert event["event"] == "tick"
 
 
-def test_text_that_is_no_unicode_can_be_logged():
-    """A lone surrogate does not stop the log."""
-    [event] = events_of("get_logger().info('tick', text='\\udc80')")
+def test_lone_surrogate_can_be_logged():
+    """A lone surrogate, which UTF-8 cannot encode, is logged as a JSON escape."""
+    [event] = run_and_read_log("get_logger().info('tick', text='\\udc80')")
     assert event["text"] == "\udc80"
 
 
 def test_long_lines_of_two_processes_stay_whole():
-    """Processes that share a pipe write lines that are longer than the kernel keeps in one piece, and none is torn."""
-    program = START + "for n in range(200): get_logger().info('tick', text='x' * 20_000)"
+    """Lines that are longer than an atomic write stay whole when several processes write them to the same pipe."""
+    program = CONFIGURE + "for n in range(200): get_logger().info('tick', text='x' * 20_000)"
     reader, writer = os.pipe()
     processes = [subprocess.Popen([sys.executable, "-c", program], stderr=writer) for _ in range(3)]
     os.close(writer)
@@ -91,21 +91,21 @@ def test_long_lines_of_two_processes_stay_whole():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_service_goes_on_when_its_log_cannot_be_written():
-    """A full disk behind the log fails no work of the service."""
-    program = START + "get_logger().info('tick'); import logging; logging.error('tick'); print('done')"
+def test_unwritable_log_fails_no_work():
+    """A service continues when the disk of its log is full."""
+    program = CONFIGURE + "get_logger().info('tick'); import logging; logging.error('tick'); print('done')"
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=full, check=True)
-    assert done.stdout == b"done\n"
+        result = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=full, check=True)
+    assert result.stdout == b"done\n"
 
 
-def test_wrong_settings_of_a_service_are_events():
-    """A service that cannot start logs a line for each wrong variable; a command prints it."""
+def test_wrong_settings_of_a_service_are_logged():
+    """A service logs an event for each wrong setting, and a command prints a plain sentence."""
     program = "import sys\nfrom shared.settings import SharedSettings, read_settings\nread_settings(SharedSettings, {})"
     environment = os.environ | {"LOG_LEVEL": "loud"}
     for service, expected in (("'test'", True), ("None", False)):
         command = [sys.executable, "-c", program.format(service)]
-        done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
-        assert done.returncode == 2
-        assert "Correct LOG_LEVEL in the environment" in done.stderr
-        assert done.stderr.startswith("{") is expected
+        result = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+        assert result.returncode == 2
+        assert "Correct LOG_LEVEL in the environment" in result.stderr
+        assert result.stderr.startswith("{") is expected
