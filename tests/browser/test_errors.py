@@ -27,7 +27,7 @@ def test_file_that_is_no_recording(visit: "Visit", embedded: ServiceProcesses, t
     (tmp_path / "notes.txt").write_text("This is text and not audio.")
     page = visit(embedded)
     page.set_input_files("#file", tmp_path / "notes.txt")
-    expect(page.get_by_role("alert")).to_contain_text("not audio of a kind that is accepted: wav, mp3")
+    expect(page.get_by_role("alert")).to_contain_text("not audio in an accepted format: wav, mp3")
 
 
 def test_recording_without_speech(visit: "Visit", embedded: ServiceProcesses) -> None:
