@@ -166,25 +166,6 @@ def test_each_payload_field_is_described() -> None:
 
 WEB = ROOT / "api" / "web"
 
-#: Events that the page does not show.
-IGNORED_BY_THE_PAGE = {"pending", "revived"}
-
-
-def test_page_handles_the_events_of_the_catalogue() -> None:
-    """The page's cases are the catalogue's events, but for those that it ignores, and it stops at the last events."""
-    handled = set(re.findall(r"case '(\w+)':", (WEB / "job_session.js").read_text()))
-    assert handled == set(EVENTS) - IGNORED_BY_THE_PAGE
-    [last] = re.findall(r"const ENDED = new Set\(\[(.*?)\]\)", (WEB / "events.js").read_text())
-    assert set(re.findall(r"'(\w+)'", last)) == LAST_EVENTS
-
-
-def test_page_reads_payload_fields_of_the_catalogue() -> None:
-    """Each field that the page reads from an event's payload exists in that event, as a client receives it."""
-    session = (WEB / "job_session.js").read_text()
-    for event, body in re.findall(r"case '(\w+)':(.*?)(?=case '|default:)", session, re.DOTALL):
-        sent = set(types_of(EVENTS[event])) - EVENTS[event].internal
-        assert set(re.findall(r"\bdata\.(\w+)", body)) <= sent, event
-
 
 def test_page_knows_the_stages() -> None:
     """The page's stages are those of the pipeline, in their order."""
