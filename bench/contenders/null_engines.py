@@ -25,7 +25,7 @@ class NullLlm:
 
     async def answer(self, _prompt: Prompt) -> AsyncIterator[str]:
         yield "For a very long time indeed, "
-        yield "and nobody knows who began."
+        yield "and no one knows who began."
 
     async def close(self) -> None:
         pass

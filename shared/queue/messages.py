@@ -31,13 +31,13 @@ class Claim:
     """The job hash."""
 
     uncounted_attempts: int = 0
-    """How many earlier attempts failed for a reason that has nothing to do with the job."""
+    """Earlier attempts that failed for a reason that has nothing to do with the job."""
 
     history: tuple[tuple[str, str], ...] = ()
     """For the LLM stage: earlier turns of the conversation as (user, assistant), oldest first."""
 
     waiting: int = 0
-    """How many more tasks waited in the stage's list when this attempt started."""
+    """The number of tasks that still waited in the stage's list when this attempt started."""
 
     @classmethod
     def read(cls, reply: list[Any], token: str) -> Self | None:
@@ -84,8 +84,8 @@ class Outcome:
     letters, digits and `_.:-`."""
 
     steps: int = 0
-    """How many steps this attempt has recorded so far, as its worker counts them. If Redis has lost some of them with
-    its last second, the attempt cannot continue."""
+    """The number of steps that this attempt has recorded so far, as its worker counts them. If Redis has lost some of
+    them with its last second, the attempt cannot continue."""
 
     def as_json(self) -> str:
         """Return the outcome as the scripts read it: without None, which Lua has no value for."""
@@ -126,4 +126,4 @@ class QueueStats:
     """Jobs that ended each second, over the last minute."""
 
     memory_full: bool
-    """Whether Redis is near the limit of its memory."""
+    """True if Redis is near the limit of its memory."""

@@ -77,7 +77,7 @@ def section(broken: dict[str, str], contract: str) -> str:
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What import-linter reports on a copy with every planted import, by contract."""
+    """The report of import-linter on a copy with every planted import, by contract."""
     root = copy_product(tmp_path_factory.mktemp("broken"))
     for plant in PLANTS:
         add_code(root, plant.file, f"def planted():\n    import {plant.imported}")
