@@ -1,18 +1,10 @@
-"""Segments of a Markdown text, and of a job without an LLM stage."""
-
-from typing import cast
+"""Segments of a Markdown text."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.queue.messages import Claim, Outcome, WorkerInfo
-from shared.storage.local import LocalStorage
 from shared.text.speech_text import SpeechText
-from shared.worker.engine_process import EngineProcess
-from tts_worker.engine import TtsEngine
-from tts_worker.handler import TtsHandler
-from tts_worker.settings import TtsSettings
 
 
 def test_whole_text_is_split_into_sentences() -> None:
@@ -47,18 +39,3 @@ def test_chunks_have_the_same_words_as_the_whole_text(text: str, size: int) -> N
     segments = [segment for start in range(0, len(text), size) for segment in streamed.push(text[start : start + size])]
     segments += streamed.finish()
     assert "".join("".join(segments).split()) == "".join("".join(SpeechText("en").finish(text)).split())
-
-
-async def test_task_without_a_part_splits_the_text(tmp_path) -> None:
-    """A TTS task without a part splits the job's text into parts without the engine."""
-    process = cast("EngineProcess[TtsEngine]", None)
-    handler = TtsHandler(
-        process, WorkerInfo("tts", "fake", "fake"), LocalStorage(tmp_path), TtsSettings(_env_file=None)
-    )
-
-    async def record_step(_outcome: Outcome) -> None:
-        raise AssertionError
-
-    fields = {"response": "Come here, please. Dinner is ready.", "language": "en"}
-    outcome = await handler.handle(Claim("tts:a", "token", 1, "", fields), record_step)
-    assert outcome == Outcome(parts=("tts", ["Come here, please.", "Dinner is ready."]))

@@ -51,7 +51,7 @@ def read(file: StoredFile) -> bytes:
 
 
 def fill(storage: Storage, job_id: str) -> str:
-    """Give a job one file of each kind; the segment's name."""
+    """Store one file of each kind for a job; return the segment's name."""
     Place(storage, "upload").write(b"upload", job_id)
     Place(storage, "answer").write(b"answer", job_id)
     return storage.write_segment(job_id, 0, "token", b"segment")

@@ -86,7 +86,7 @@ def handler(process: SameProcess, storage: LocalStorage) -> SttHandler:
 
 @pytest.fixture
 def upload(storage: LocalStorage) -> Callable[[int], Claim]:
-    """Store a recording of so many samples; its claim."""
+    """Return a function that stores a silent recording of a number of samples and returns its claim."""
 
     def store(samples: int, **fields: str) -> Claim:
         claim = claim_of(f"{samples:032x}", **fields)

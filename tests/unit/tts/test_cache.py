@@ -96,7 +96,7 @@ async def test_all_that_changes_the_sound_is_part_of_the_key(
 async def test_nothing_is_left_when_the_last_job_is_erased(
     engine: Engine, storage: LocalStorage, tmp_path: Path
 ) -> None:
-    """Erasing a job takes nothing from another with the same text; with the last of them the sound is gone."""
+    """Erasing a job takes nothing from another with the same text; erasing the last of them removes the segment."""
     worker = Worker(engine, storage)
     await worker.synthesize("a")
     kept = await worker.synthesize("b")
