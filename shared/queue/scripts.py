@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from shared.errors import QueueUnreadable, WorkerDied
 from shared.queue import job_fields, keys
 from shared.queue.events import EVENTS
 from shared.queue.stages import JOIN, STAGES, STATUSES
@@ -35,6 +36,9 @@ CONSTANTS: dict[str, LuaValue] = {
     ],
 }
 
+#: The errors with which a script fails a job.
+_ERRORS = (WorkerDied, QueueUnreadable)
+
 #: The catalogues that a script uses by a dotted name, such as `FIELD.status`.
 CATALOGUES: dict[str, Mapping[str, str]] = {
     "FIELD": job_fields.LUA_FIELDS,
@@ -43,6 +47,8 @@ CATALOGUES: dict[str, Mapping[str, str]] = {
     "EVENT": {name: name for name in EVENTS},
     "STATUS": {status: status for status in STATUSES},
     "STAGE": {stage: stage for stage in STAGES},
+    "ERROR_CODE": {error.code: error.code for error in _ERRORS},
+    "ERROR_MESSAGE": {error.code: error.message for error in _ERRORS},
 }
 
 _LUA = Path(__file__).parent / "lua"

@@ -46,7 +46,7 @@ local function fail_unreadable(job, now)
       redis.call('DEL', key)
     end
   end
-  local code, message = 'job_corrupted', 'What was stored of this job could not be read.'
+  local code, message = ERROR_CODE.job_corrupted, ERROR_MESSAGE.job_corrupted
   redis.call('HSET', JOB .. job, FIELD.job_id, job,
     FIELD.created_at, type(created_at) == 'string' and tonumber(created_at) or now,
     FIELD.error_code, code, FIELD.error_message, message)
@@ -110,8 +110,8 @@ local function begin(worker, token, stage, task)
       redis.call('LREM', held, 1, task)
       redis.call('HSET', tasks, TASK_FIELD.crashes .. task, crashes)
       clear_owner(job, task)
-      dead_letter(job, task, 'worker_died', 'Processing stopped unexpectedly each time this input was tried.', now)
-      return {'dropped', 'worker_died'}
+      dead_letter(job, task, ERROR_CODE.worker_died, ERROR_MESSAGE.worker_died, now)
+      return {'dropped', ERROR_CODE.worker_died}
     end
     if steps then
       discard_partial_output(job, task)

@@ -9,7 +9,7 @@ local function count(name, by)
   redis.pcall('HINCRBY', COUNTS, name, by or '1')
 end
 
--- An engine may come from anybody, and each of its names is a time series: past MAX_COUNTERS no new name is taken.
+-- Any package may bring an engine, and each of its names is a time series: past MAX_COUNTERS no new name is taken.
 local function count_engine_events(counts)
   for name, by in pairs(counts) do
     local field, size = 'engine_event:' .. name, redis.pcall('HLEN', COUNTS)
