@@ -76,8 +76,8 @@ function stageCard(stage, { waiting, working, oldest_s: oldestS, done_per_min: r
     makeElement(
       'p',
       { class: 'stage-facts' },
-      makeElement('span', {}, makeElement('b', {}, String(working)), ' in progress'),
-      makeElement('span', {}, makeElement('b', {}, String(Number(rate.toPrecision(2)))), ' per minute'),
+      makeElement('span', {}, makeElement('b', {}, String(working)), ' active'),
+      makeElement('span', {}, makeElement('b', {}, String(Number(rate.toPrecision(2)))), ' / minute'),
       makeElement(
         'span',
         { class: workerCount ? '' : 'missing' },
@@ -106,7 +106,7 @@ function count(name, value) {
 function workerTable(workers) {
   if (!workers.length) return makeElement('p', {}, 'No workers are running.');
   workers.sort((one, other) => STAGES.indexOf(one.stage) - STAGES.indexOf(other.stage));
-  const headers = ['Stage', 'Worker', 'Engine', 'Model', 'In progress'];
+  const headers = ['Stage', 'Worker', 'Engine', 'Model', 'Active'];
   return makeElement(
     'table',
     {},

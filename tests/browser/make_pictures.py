@@ -17,14 +17,11 @@ from support.services import QUESTION, ServiceProcesses
 
 PICTURES = Path(__file__).parents[2] / "docs" / "images"
 
-SUM = (
-    "Seven plus five is twelve. That is a box of eggs, the months of a year, or the way of the hour hand once round "
-    "the clock."
-)
+SUM = "Seven plus five is twelve. That is a box of eggs, the months of a year, or the hours on the face of a clock."
 SKY = (
-    "Because air scatters blue light more than red. Sunlight holds every colour, and the shorter its waves, the more "
-    "of them are thrown aside on their way down. So blue reaches you from all over the sky, while red mostly comes "
-    "straight from the sun. In the evening the way through the air is longer, and red is what is left."
+    "Because air scatters blue light more than red. Sunlight contains every colour, and the shorter the wavelength, "
+    "the more of it is scattered. So blue light reaches you from all over the sky, while red light mostly comes "
+    "straight from the sun."
 )
 
 
@@ -47,6 +44,7 @@ def take_screenshots(url: str, recording: Path) -> None:
         page.screenshot(path=PICTURES / "page-dark.png")
         page.click("#system-link")
         page.wait_for_timeout(6500)
+        page.set_viewport_size({"width": 860, "height": 700})
         page.screenshot(path=PICTURES / "page-system.png")
         page.emulate_media(color_scheme="light")
         page.set_viewport_size({"width": 360, "height": 780})
