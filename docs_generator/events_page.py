@@ -57,4 +57,4 @@ def _json_type(hint: Any) -> str:
         return " or ".join(_json_type(option) for option in typing.get_args(hint))
     if typing.get_origin(hint) is typing.Literal:
         return " or ".join(f"`{value}`" for value in typing.get_args(hint))
-    return {int: "integer", float: "number", str: "string", type(None): "null"}[hint]
+    return {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}[hint]

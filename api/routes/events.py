@@ -14,6 +14,7 @@ from api.problems.body import responses
 from api.problems.catalogue import Problems
 from api.responses.event_stream import EventStream
 from shared.errors import JobNotFound
+from shared.queue.events import EVENTS, LAST_EVENTS, payload_types
 
 router = APIRouter(tags=["answers"])
 
@@ -24,6 +25,16 @@ _EVENT = {
         "properties": {"event": {"type": "string"}, "id": {"type": "string"}, "data": {"type": "string"}},
     }
 }
+
+#: Every event with the fields that a client receives, for the OpenAPI document.
+_DESCRIPTION = "Server-sent events, until the job has ended with one of " + (
+    ", ".join(f"`{name}`" for name in EVENTS if name in LAST_EVENTS)
+    + ":\n\n"
+    + "\n".join(
+        f"- `{name}` ({', '.join(sorted(payload_types(kind).keys() - kind.internal)) or 'no fields'}): {kind.__doc__}"
+        for name, kind in EVENTS.items()
+    )
+)
 
 #: The id of an event, which a browser sends when it reconnects.
 _EVENT_ID = r"\d{1,15}-\d{1,15}"
@@ -40,6 +51,7 @@ async def _open_feed(request: Request, job_id: JobId, services: ServicesDep) -> 
 @router.get(
     "/events/{job_id}",
     summary="The events of a job, as they happen",
+    description=_DESCRIPTION,
     response_class=Response,  # of no type: FastAPI would describe a stream as a string
     responses={
         200: {"content": {"text/event-stream": _EVENT}},
@@ -54,8 +66,5 @@ async def events(
         Header(pattern=rf"^({_EVENT_ID})?$", description="The last event that the client has; later ones are sent."),
     ] = "",
 ) -> EventStream:
-    """Server-sent events, until the job has ended: `pending`, `position` (`ahead` and `wait_s`), `processing`,
-    `transcript`, `text` (the next part of the answer's text), `segment` (`url` and `duration_s` of a segment of
-    speech), `stage_done`, `retrying`, `restarted` (the answer starts again: discard its text, and segments before
-    `first`), `revived` (a failed job is being retried), and at last `completed`, `failed` or `cancelled`."""
+    """Stream a job's events."""
     return EventStream(feed, last_event_id)

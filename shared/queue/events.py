@@ -175,6 +175,14 @@ def payload_types(kind: type[EventPayload]) -> dict[str, Any]:
 
 
 def descriptions(kind: type[EventPayload]) -> dict[str, str]:
-    """Return the meaning of each field of an event's payload."""
+    """Return the meaning of each field of an event's payload.
+
+    Raises:
+        TypeError: a field has none.
+    """
     hints = get_type_hints(kind, include_extras=True)
+    if undescribed := [name for name in payload_types(kind) if not hasattr(hints[name], "__metadata__")]:
+        raise TypeError(
+            f"{kind.__name__}: annotate {', '.join(undescribed)} as Annotated[type, 'meaning with its unit']"
+        )
     return {name: hints[name].__metadata__[0] for name in payload_types(kind)}

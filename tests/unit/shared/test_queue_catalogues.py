@@ -158,6 +158,23 @@ def test_events_that_end_a_stream_are_the_statuses_of_an_ended_job() -> None:
     assert LAST_EVENTS == ENDED
 
 
+def test_every_event_class_is_in_the_catalogue() -> None:
+    """Every event class is listed in `EVENTS`, under its own name."""
+    assert set(EVENTS.values()) == set(EventPayload.__subclasses__())
+    assert all(name == kind.name for name, kind in EVENTS.items())
+
+
+def test_undescribed_payload_field_is_refused() -> None:
+    """A payload's field without a meaning cannot be documented, and the error names it."""
+
+    class Undescribed:
+        name = "undescribed"
+        count: int
+
+    with pytest.raises(TypeError, match="Undescribed: annotate count"):
+        descriptions(Undescribed)  # type: ignore[arg-type]
+
+
 def test_each_payload_field_is_described() -> None:
     """Every field of every payload has a description."""
     for kind in EVENTS.values():
