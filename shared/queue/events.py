@@ -74,14 +74,14 @@ class TextEvent(EventPayload):
 
 @dataclass(frozen=True)
 class SegmentEvent(EventPayload):
-    """A segment of the answer has been synthesized and can be played."""
+    """A segment of the answer has been synthesized and can be fetched at `url`, its path in the API."""
 
     name = "segment"
     internal = frozenset({"path"})
 
     index: Annotated[int, "The segment's number. Segments are played in the order of their numbers."]
     duration_s: Annotated[float, "Its length in seconds, with the pause after it."]
-    path: Annotated[str, "Its file, relative to the volume. Clients receive `url`, its path in the API, instead."]
+    path: Annotated[str, "Its file, relative to the volume. Clients receive `url` instead."]
 
 
 @dataclass(frozen=True)
