@@ -56,6 +56,7 @@ local outcome = cjson.decode(ARGV[4]) -- first: if this fails, nothing has chang
 local stage, job = parse(ARGV[1])
 local verdict = commit(stage, job, ARGV[1], ARGV[2], ARGV[3], outcome)
 if ARGV[5] then
-  return {verdict, begin(ARGV[2], ARGV[5], stage)}
+  -- A reclaim removes a worker from WORKERS together with its held tasks, so one that could commit is still in it.
+  return {verdict, begin(ARGV[2], ARGV[5], stage, nil, verdict == 'committed')}
 end
 return {verdict}

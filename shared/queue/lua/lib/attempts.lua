@@ -65,8 +65,8 @@ local function unclaimed_task(worker)
 end
 
 -- Start an attempt at a held task; without a name at the held task that has none, or else at the next one of the list. Replies
--- as begin.lua does.
-local function begin(worker, token, stage, task)
+-- as begin.lua does. `has_lease` says that the worker has just proved to be in WORKERS.
+local function begin(worker, token, stage, task, has_lease)
   local held = HELD .. worker
   if not task then
     task = unclaimed_task(worker) or redis.call('LMOVE', QUEUE .. stage, held, 'RIGHT', 'LEFT')
@@ -117,7 +117,9 @@ local function begin(worker, token, stage, task)
       discard_partial_output(job, task)
     end
     -- A worker whose lease ran out while it was paused may die before its next heartbeat: it needs one for the reclaim to find.
-    redis.pcall('ZADD', WORKERS, 'NX', digits(now + LEASE_MS), worker) -- no job fails if that is no sorted set
+    if not has_lease then
+      redis.pcall('ZADD', WORKERS, 'NX', digits(now + LEASE_MS), worker) -- no job fails if that is no sorted set
+    end
     redis.call('HSET', tasks, TASK_FIELD.token .. task, token, TASK_FIELD.worker .. task, worker,
       TASK_FIELD.attempts .. task, digits(attempt), TASK_FIELD.crashes .. task, digits(crashes))
     local begun_at, stage_attempts = FIELD.begun_at .. stage, FIELD.attempts .. stage
